@@ -1,0 +1,82 @@
+"""What a training run tells whoever listens, one value at a time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Event:
+    name: ClassVar[str]
+
+    def record(self) -> dict[str, Any]:
+        """The event as one line of the log."""
+        return {"event": self.name} | asdict(self)
+
+
+@dataclass(frozen=True)
+class Start(Event):
+    """The run is set up; compiling comes next."""
+
+    name = "start"
+    config: dict[str, Any]  # the model's and the training's
+    corpus: dict[str, Any]  # chars, train, val, vocab, sha256
+    params: int
+    threads: int
+    seed: int
+    version: str
+    batch_size: int  # smaller than asked for when the text is short
+    total_steps: int
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Compiled(Event):
+    name = "compiled"
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Step(Event):
+    name = "step"
+    step: int
+    epoch: float
+    chars: int
+    loss: float  # nats per character, of this step's minibatch
+    bpc: float
+    perplexity: float
+    lr: float
+    grad_norm: float  # before clipping
+    chars_per_s: float  # since the last step that was logged, training alone
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    name = "eval"
+    step: int
+    epoch: float
+    split: str
+    loss: float
+    bpc: float
+    perplexity: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Saved(Event):
+    name = "checkpoint"
+    step: int
+    path: str
+    kind: str  # "best" on validation, or "last" where there is none
+
+
+@dataclass(frozen=True)
+class End(Event):
+    name = "end"
+    reason: str  # epochs, steps, interrupted, diverged
+    best: dict[str, Any]  # step, split, loss, bpc, perplexity
+    compile_s: float
+    train_s: float
+    chars_per_s: float  # training steps alone

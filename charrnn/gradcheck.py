@@ -1,0 +1,102 @@
+"""The gradient of the kernels that train, against differences of their own loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import GradcheckConfig, ModelConfig
+from .network import Network
+from .parameters import Array
+
+FLOOR = 1e-4  # smaller gradients are compared as if so large: differences carry about 1e-13 of noise
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found for one tensor."""
+
+    cell: str
+    num_layers: int
+    tensor: str
+    elements: int
+    largest: float  # of |a - n| / max(|a| + |n|, FLOOR) over all elements, infinite where one is not finite
+    passed: bool
+
+
+def check(model: ModelConfig, config: GradcheckConfig) -> Iterator[Row]:
+    """Compare every element of every parameter and of the carried state, on random text and weights.
+
+    The numerical gradient is Richardson's extrapolation of central differences, with an error of
+    O(eps^4):  (4 d(eps/2) - d(eps)) / 3,  d(e) = (f(x + e) - f(x - e)) / 2e.
+    Cost: four forward passes for each element.
+    """
+    problem = Problem(model, config)
+    for tensor, values, analytic in problem.tensors():
+        numeric = problem.numeric(values, config.eps)
+        error = np.abs(analytic - numeric) / np.maximum(np.abs(analytic) + np.abs(numeric), FLOOR)
+        largest = float(np.max(np.where(np.isfinite(error), error, np.inf)))
+        yield Row(model.cell, model.num_layers, tensor, values.size, largest, largest < config.tol)
+
+
+class Problem:
+    """A small network, a text with repeated characters, a carried state that is not 0, fixed dropout masks."""
+
+    def __init__(self, model: ModelConfig, config: GradcheckConfig):
+        rng = np.random.default_rng(config.seed)
+        vocab = config.vocab_size
+        self.network = Network(model, vocab, seed=config.seed)
+        self.network.flat[...] = rng.uniform(-0.8, 0.8, self.network.flat.size)
+        text = rng.integers(0, vocab, (config.batch_size, config.seq_len + 1))
+        text[:, 1] = text[:, 0]  # at least one character occurs twice in a sequence
+        self.inputs, self.targets = text[:, :-1], text[:, 1:]
+        self.shard = self.network.shard(config.batch_size, config.seq_len, dropout=True)
+        self.state: Array = rng.uniform(-0.8, 0.8, self.shard.state.shape).astype(model.dtype)
+        self.key = int(rng.integers(1 << 63))
+
+    def gradient(self) -> tuple[Array, Array]:
+        """Analytic gradients of the parameters (Layout.size,) and of the carried state (L, states, B*H)."""
+        self._set()
+        grad = np.zeros_like(self.network.flat)
+        views, scale = self.network.layout.views(grad), 1 / self.inputs.size
+        self.shard.gradient(self.inputs, self.targets, grad, views, scale, self.key)
+        return grad, self.shard.work(self.inputs.shape[1]).ds.copy()
+
+    def loss(self) -> float:
+        """Nats per character, by the forward pass that trains."""
+        self._set()
+        return self.shard.loss(self.inputs, self.targets, self.key) / self.inputs.size
+
+    def _set(self) -> None:
+        self.network.pack()
+        self.shard.state[...] = self.state
+
+    def tensors(self) -> Iterator[tuple[str, Array, Array]]:
+        """(name, values, analytic gradient) of all there is to check; changed values change the loss."""
+        grad, dstate = self.gradient()
+        named = self.network.layout.named
+        for (name, values), analytic in zip(
+            named(self.network.flat).items(), named(grad).values(), strict=True
+        ):
+            yield name, values, analytic
+        for i in range(self.network.cell.states):
+            yield f"carried state {i}", self.state[:, i], dstate[:, i]
+
+    def numeric(self, values: Array, eps: float) -> Array:
+        """The gradient of `loss` by each element of `values`, which are left as they were."""
+        result = np.zeros(values.shape)
+        for index in np.ndindex(values.shape):
+            d = [self._difference(values, index, e) for e in (eps, eps / 2)]
+            result[index] = (4 * d[1] - d[0]) / 3
+        return result
+
+    def _difference(self, values: Array, index: tuple[int, ...], eps: float) -> float:
+        before = values[index]
+        values[index] = above = before + eps
+        loss_above = self.loss()
+        values[index] = below = before - eps
+        loss_below = self.loss()
+        values[index] = before
+        return (loss_above - loss_below) / float(values.dtype.type(above) - values.dtype.type(below))

@@ -1,0 +1,1 @@
+"""Everything compiled by Numba, apart from the equations of the cells."""

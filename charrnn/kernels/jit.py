@@ -1,0 +1,76 @@
+"""The one decorator that compiles kernels: its flags and where compiled code is kept."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+
+Kernel = Callable[..., Any]
+CONFIG: Any = numba.config
+
+# Without nnan and ninf: with them the compiler may assume that isnan() is False, and a
+# guard against NaN would see nothing. Without reassoc: rounding by a magic constant, and
+# ln 2 in two parts, would be "simplified" away. Reductions that may be reordered ask for it.
+FLAGS = {"nsz", "arcp", "contract"}
+
+
+def sources_digest() -> str:
+    """Digest of every source file that compiled code may depend on.
+
+    Numba's own key sees a changed file but not a change in the helpers it calls, so
+    compiled code lives in a folder named by all of them together.
+    """
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+    package = Path(__file__).resolve().parent.parent
+    for folder in ("kernels", "cells"):
+        for path in sorted((package / folder).glob("*.py")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Folder of compiled code: NUMBA_CACHE_DIR, or the user's cache, or a temporary one."""
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    folder = (Path(chosen) if chosen else Path(home) / "charrnn") / sources_digest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:  # a read-only home: compile into a private folder, gone at exit
+        folder = Path(tempfile.mkdtemp(prefix="charrnn-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+
+CACHE_FOLDER = cache_folder()
+
+
+def _compile(function: Kernel, flags: set[str]) -> Kernel:
+    before = CONFIG.CACHE_DIR
+    CONFIG.CACHE_DIR = str(CACHE_FOLDER)  # for our own kernels, not for a caller's
+    try:
+        compiled: Kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=flags)(function)
+        return compiled
+    finally:
+        CONFIG.CACHE_DIR = before
+
+
+def jit(function: Kernel) -> Kernel:
+    """Compile `function` when first called, for the types it is called with, and keep the result."""
+    return _compile(function, FLAGS)
+
+
+def reduction(function: Kernel) -> Kernel:
+    """As `jit`, for a sum or a maximum that may be split over the lanes of a vector."""
+    return _compile(function, FLAGS | {"reassoc"})

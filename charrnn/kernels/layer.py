@@ -1,0 +1,135 @@
+"""One recurrent layer through time, for any cell: forward, and backward (BPTT).
+
+Symbols: T steps, B sequences, H hidden units, G gates (products by W), I inputs of the layer.
+"""
+
+from __future__ import annotations
+
+from . import cell as interface
+from .jit import jit
+from .tile import matmul, pack
+
+BLOCK = (
+    256  # rows of a weight gradient's long sum that are packed at a time: 256 x 32 floats fill the L1 cache
+)
+
+
+@jit
+def lookup(cell, ids, table, a):
+    """The input product for one-hot inputs: a[input[g], r] += table[ids[r], g].
+
+    Shapes: ids (N,); table (V, G, H); a (blocks, N, H).
+    """
+    for r in range(ids.size):
+        weights = table[ids[r]]
+        for g in range(weights.shape[0]):
+            add(weights[g], a[cell.input[g], r])
+
+
+@jit
+def lookup_backward(cell, ids, da, dtable):
+    """dtable[ids[r], g] += da[input[g], r]: a character that occurs twice adds twice."""
+    for r in range(ids.size):
+        dweights = dtable[ids[r]]
+        for g in range(dweights.shape[0]):
+            add(da[cell.input[g], r], dweights[g])
+
+
+@jit
+def set_bias(bias, a):
+    """a[block, r] = bias[block] for all rows r, in the blocks that have a bias."""
+    for block in range(bias.shape[0]):
+        for r in range(a.shape[1]):
+            copy(bias[block], a[block, r])
+
+
+@jit
+def bias_backward(da, dbias):
+    """dbias[block] += sum over rows of da[block]."""
+    for block in range(dbias.shape[0]):
+        for r in range(da.shape[1]):
+            add(da[block, r], dbias[block])
+
+
+@jit
+def forward(cell, panels, a, a_rows, s, s_rows):
+    """Through time, from input products and biases in `a`:  a[:, t] += W_hh h[t - 1], then the cell.
+
+    Shapes: panels (G, packed W_hh^T); a (blocks, T, B*H); s (states, T + 1, B*H), s[:, 0] the state
+    carried in; a_rows, s_rows: the same memory as (..., T*B, H) and (..., (T + 1)*B, H).
+    Cost: 2 G H^2 flops a character.
+    """
+    batch = s_rows.shape[1] // s.shape[1]
+    for t in range(a.shape[1]):
+        h_prev = s_rows[0, t * batch : (t + 1) * batch]
+        for g in range(panels.shape[0]):
+            matmul(h_prev, panels[g], a_rows[cell.recurrent[g], t * batch : (t + 1) * batch], True)
+        interface.forward(cell, a, s, t)
+
+
+@jit
+def backward(cell, panels, a, a_rows, s, dy, ds, ds_rows):
+    """Backward through time: `a` as left by `forward` becomes da, and ds the gradient of s[:, 0].
+
+    Shapes: as in `forward`; panels (G, packed W_hh); dy (T, B*H) the gradient of h from the layer above;
+    ds (states, B*H), with ds_rows (states, B, H) the same memory, starts as 0: truncated BPTT cuts
+    after the last step.  Cost: 2 G H^2 flops a character.
+    """
+    batch = ds_rows.shape[1]
+    for i in range(ds.shape[0]):
+        zero(ds[i])
+    for t in range(a.shape[1] - 1, -1, -1):
+        add(dy[t], ds[0])  # h[t] is read by the layer above and by the next step
+        interface.backward(cell, a, s, t, ds)
+        for g in range(panels.shape[0]):
+            da = a_rows[cell.recurrent[g], t * batch : (t + 1) * batch]
+            matmul(da, panels[g], ds_rows[0], True)
+
+
+@jit
+def weight_gradient(dout, blocks, x, dw, buffer):
+    """dw[g] += dout[blocks[g]]^T x: the outer products of all rows, added up.
+
+    Shapes: dout (any, N, H); blocks: which of dout belong to the G gates; x (N, I); dw (G, H, I);
+    buffer: panels of BLOCK rows of x.  Cost: 2 N G H I flops.
+    """
+    for start in range(0, x.shape[0], BLOCK):
+        rows = x[start : start + BLOCK]
+        pack(rows, buffer)
+        for g in range(dw.shape[0]):
+            matmul(dout[blocks[g], start : start + BLOCK].T, buffer, dw[g], True)
+
+
+@jit
+def embed(ids, table, x):
+    """x[r] = table[ids[r]].  Shapes: ids (N,); table (V, E); x (N, E)."""
+    for r in range(ids.size):
+        copy(table[ids[r]], x[r])
+
+
+@jit
+def embed_backward(ids, dx, dembed):
+    """dembed[ids[r]] += dx[r].  Shapes: ids (N,); dx (N, E); dembed (V, E)."""
+    for r in range(ids.size):
+        add(dx[r], dembed[ids[r]])
+
+
+@jit
+def zero(x):
+    """Fill a vector with 0."""
+    for k in range(x.size):
+        x[k] = 0
+
+
+@jit
+def copy(x, out):
+    """out = x, vectors of one size."""
+    for k in range(x.size):
+        out[k] = x[k]
+
+
+@jit
+def add(x, out):
+    """out += x, vectors of one size."""
+    for k in range(x.size):
+        out[k] += x[k]

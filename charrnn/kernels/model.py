@@ -1,0 +1,187 @@
+"""The whole network for one shard: characters in, loss and gradient out.
+
+    ids -> one-hot or embedding -> L recurrent layers -> logits -> softmax -> nats
+
+Everything here works on the named views of three blocks of memory, made in `parameters.py` and
+`network.py`: the weights (or their gradient), the weights packed for the matrix product, and a
+shard's working memory. Symbols: V vocabulary, E embedding, H hidden, L layers, G gates, T steps, B sequences.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import layer
+from .activations import dropout, softmax_cross_entropy, softmax_cross_entropy_backward
+from .jit import jit
+from .tile import matmul, pack
+
+
+class Weights(NamedTuple):
+    """Views of the flat vector of parameters, or of a gradient."""
+
+    embed: Any  # (V, E), E = 0 without an embedding
+    input: Any  # first layer: (V, G, H) a row for each character, or (G, H, E) with an embedding
+    stacked: Any  # (L - 1, G, H, H) W_ih of the layers above
+    recurrent: Any  # (L, G, H, H) W_hh
+    bias: Any  # (L, blocks that have a bias, H)
+    out: Any  # (1, V, H): a product with one gate
+    out_bias: Any  # (1, V)
+
+
+class Panels(NamedTuple):
+    """Every dense matrix packed for both directions: x W^T going forward, dy W going back."""
+
+    input: Any  # (G, size), empty without an embedding
+    stacked: Any  # (L - 1, G, size)
+    recurrent: Any  # (L, G, size)
+    out: Any  # (size,)
+    input_back: Any
+    stacked_back: Any
+    recurrent_back: Any
+    out_back: Any
+
+
+class Work(NamedTuple):
+    """A shard's memory for chunks of T steps of B sequences.  N = T*B rows, in the order of time.
+
+    `rows` views share the memory of the field before them: the cells work on whole steps, (T, B*H),
+    the products on rows, (N, H).
+    """
+
+    ids: Any  # (N,) int32
+    targets: Any  # (N,) int32, the characters that follow
+    x: Any  # (N, E) embedded inputs
+    dx: Any  # (N, E)
+    state: Any  # (L, states, B*H) carried from chunk to chunk
+    a: Any  # (L, blocks, T, B*H) pre-activations, then activations, then their gradients
+    a_rows: Any  # (L, blocks, N, H)
+    s: Any  # (L, states, T + 1, B*H); at 0 the state carried in
+    s_rows: Any  # (L, states, N + B, H)
+    ds: Any  # (L, states, B*H), in the end the gradient of the state carried in
+    ds_rows: Any  # (L, states, B, H)
+    dropped: Any  # (L, N, H) outputs of the layers after dropout; empty without
+    dy: Any  # (T, B*H) gradient of a layer's output
+    dy_rows: Any  # (N, H)
+    logits: Any  # (1, N, V)
+    nats: Any  # (N,) float64, -ln p of each target
+    buffer: Any  # panels of layer.BLOCK rows
+
+
+@jit
+def pack_weights(w, p, back):
+    """Pack every dense matrix, once for all shards and steps; `back`: for the backward pass too."""
+    for g in range(p.input.shape[0]):
+        pack(w.input[g].T, p.input[g])
+        if back:
+            pack(w.input[g], p.input_back[g])
+    for l in range(w.stacked.shape[0]):
+        for g in range(w.stacked.shape[1]):
+            pack(w.stacked[l, g].T, p.stacked[l, g])
+            if back:
+                pack(w.stacked[l, g], p.stacked_back[l, g])
+    for l in range(w.recurrent.shape[0]):
+        for g in range(w.recurrent.shape[1]):
+            pack(w.recurrent[l, g].T, p.recurrent[l, g])
+            if back:
+                pack(w.recurrent[l, g], p.recurrent_back[l, g])
+    pack(w.out[0].T, p.out)
+    if back:
+        pack(w.out[0], p.out_back)
+
+
+@jit
+def _output(work, l, rate):
+    """What layer l hands upwards: (N, H)."""
+    batch = work.ds_rows.shape[2]
+    return work.dropped[l] if rate > 0 else work.s_rows[l, 0, batch:]
+
+
+@jit
+def _layer_key(key, l):
+    return key + (np.uint64(l) << np.uint64(32))
+
+
+@jit
+def forward(cell, w, p, work, rate, key):
+    """From work.ids and work.state, all of work.s and work.logits.
+
+    rate, key: dropout between the layers and before the softmax (see `dropout`); 0 turns it off.
+    Cost: 2 flops a character for each weight outside the lookup.
+    """
+    layers = work.a.shape[0]
+    for l in range(layers):
+        a, s = work.a_rows[l], work.s[l]
+        layer.set_bias(w.bias[l], a)
+        if l == 0 and w.embed.size == 0:
+            layer.lookup(cell, work.ids, w.input, a)
+        elif l == 0:
+            layer.embed(work.ids, w.embed, work.x)
+        x = _output(work, l - 1, rate) if l > 0 else work.x
+        panels = p.stacked[l - 1] if l > 0 else p.input
+        for g in range(panels.shape[0]):
+            matmul(x, panels[g], a[cell.input[g]], True)
+        for i in range(s.shape[0]):
+            layer.copy(work.state[l, i], s[i, 0])
+        layer.forward(cell, p.recurrent[l], work.a[l], a, s, work.s_rows[l])
+        if rate > 0:
+            dropout(_output(work, l, 0.0), work.dropped[l], rate, _layer_key(key, l))
+    layer.set_bias(w.out_bias, work.logits)
+    matmul(_output(work, layers - 1, rate), p.out, work.logits[0], True)
+
+
+@jit
+def carry(work):
+    """The state after the chunk becomes the one that the next chunk starts from."""
+    for l in range(work.state.shape[0]):
+        for i in range(work.state.shape[1]):
+            layer.copy(work.s[l, i, work.a.shape[2]], work.state[l, i])
+
+
+@jit
+def score(work):
+    """After `forward`: the sum of nats, each in work.nats; logits become probabilities; carries the state."""
+    softmax_cross_entropy(work.logits[0], work.targets, work.nats)
+    carry(work)
+    total = 0.0
+    for r in range(work.nats.size):
+        total += work.nats[r]
+    return total
+
+
+@jit
+def backward(cell, p, work, flat_grad, grad, scale, rate, key):
+    """After `score`: flat_grad, seen as `grad`, becomes the gradient of scale times the sum of nats.
+
+    work.ds[l] becomes the gradient of the state carried into layer l.  rate, key: as in `forward`.
+    Cost: 4 flops a character for each weight outside the lookup.
+    """
+    layers, n = work.a.shape[0], work.ids.size
+    layer.zero(flat_grad)
+    softmax_cross_entropy_backward(work.logits[0], work.targets, scale)
+    top = _output(work, layers - 1, rate)
+    layer.weight_gradient(work.logits, cell.input, top, grad.out, work.buffer)
+    layer.bias_backward(work.logits, grad.out_bias)
+    matmul(work.logits[0], p.out_back, work.dy_rows, False)
+    for l in range(layers - 1, -1, -1):
+        a, da = work.a[l], work.a_rows[l]
+        if rate > 0:
+            dropout(work.dy_rows, work.dy_rows, rate, _layer_key(key, l))
+        layer.backward(cell, p.recurrent_back[l], a, da, work.s[l], work.dy, work.ds[l], work.ds_rows[l])
+        h_prev = work.s_rows[l, 0, :n]
+        layer.weight_gradient(da, cell.recurrent, h_prev, grad.recurrent[l], work.buffer)
+        layer.bias_backward(da, grad.bias[l])
+        if l == 0 and grad.embed.size == 0:
+            layer.lookup_backward(cell, work.ids, da, grad.input)
+            continue
+        x = _output(work, l - 1, rate) if l > 0 else work.x
+        dx = work.dy_rows if l > 0 else work.dx
+        panels = p.stacked_back[l - 1] if l > 0 else p.input_back
+        dw = grad.stacked[l - 1] if l > 0 else grad.input
+        layer.weight_gradient(da, cell.input, x, dw, work.buffer)
+        for g in range(panels.shape[0]):
+            matmul(da[cell.input[g]], panels[g], dx, g > 0)
+        if l == 0:
+            layer.embed_backward(work.ids, dx, grad.embed)

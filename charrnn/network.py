@@ -1,0 +1,141 @@
+"""A model in memory: weights, packed weights, and what a shard of sequences needs to run."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .config import ModelConfig
+from .kernels import layer, model
+from .kernels.tile import packed_size
+from .parameters import Array, Layout
+
+
+class Network:
+    """The parameters of a model and everything that runs on them; `shard` gives memory to run in."""
+
+    def __init__(self, config: ModelConfig, vocab_size: int, flat: Array | None = None, seed: int = 0):
+        """flat: the parameters (Layout.size,), kept and not copied; by default initial ones from `seed`."""
+        self.config, self.vocab_size = config, vocab_size
+        self.layout = Layout(config, vocab_size)
+        self.cell = self.layout.cell
+        self.flat = self.layout.initial(seed) if flat is None else flat
+        self.weights = self.layout.views(self.flat)
+        self.panels = self._panels()
+
+    def _panels(self) -> model.Panels:
+        """Memory for the packed weights."""
+        config, vocab, dtype = self.config, self.vocab_size, self.flat.dtype
+        hidden, layers, gates = config.hidden_size, config.num_layers, len(self.cell.input)
+
+        def empty(shape: tuple[int, ...], depth: int, columns: int) -> Array:
+            return np.empty((*shape, packed_size(depth, columns, dtype.itemsize)), dtype)
+
+        embedded = (gates if config.embed_size else 0,)
+        return model.Panels(
+            input=empty(embedded, config.embed_size, hidden),
+            stacked=empty((layers - 1, gates), hidden, hidden),
+            recurrent=empty((layers, gates), hidden, hidden),
+            out=empty((), hidden, vocab),
+            input_back=empty(embedded, hidden, config.embed_size),
+            stacked_back=empty((layers - 1, gates), hidden, hidden),
+            recurrent_back=empty((layers, gates), hidden, hidden),
+            out_back=empty((), vocab, hidden),
+        )
+
+    def pack(self, back: bool = True) -> None:
+        """To be called after `flat` changed.  back: also for `Shard.gradient`."""
+        model.pack_weights(self.weights, self.panels, back)
+
+    def shard(self, batch: int, steps: int, dropout: bool = False) -> Shard:
+        """Memory to run `batch` sequences, at most `steps` characters at a time; dropout: as in training."""
+        return Shard(self, batch, steps, dropout)
+
+
+class Shard:
+    """Memory to run a network on `batch` sequences, at most `steps` characters at a time; their state."""
+
+    def __init__(self, network: Network, batch: int, steps: int, dropout: bool):
+        self.network, self.batch, self.steps = network, batch, steps
+        self.rate = network.config.dropout if dropout else 0.0
+        self._memory: dict[str, Array] = {}
+        self._works: dict[int, model.Work] = {}
+        self.state: Array = self.work(steps).state  # (L, states, B*H); zero at a stream's start
+
+    @property
+    def rows_of_state(self) -> Array:
+        """The carried state, sequence by sequence: (L, states, B, H)."""
+        return self.state.reshape(*self.state.shape[:2], self.batch, -1)
+
+    def work(self, steps: int) -> model.Work:
+        """Views of the memory for a chunk of `steps` characters (a text's last chunk is shorter)."""
+        if steps not in self._works:
+            self._works[steps] = self._views(steps)
+        return self._works[steps]
+
+    def _views(self, steps: int) -> model.Work:
+        config, cell = self.network.config, self.network.cell
+        layers, hidden, embed = config.num_layers, config.hidden_size, config.embed_size
+        batch, vocab, dtype = self.batch, self.network.vocab_size, self.network.flat.dtype
+        n = steps * batch
+
+        def view(name: str, *shape: int, dtype: Any = dtype) -> Array:
+            memory = self._memory.setdefault(name, np.zeros(prod(shape), dtype))
+            return memory[: prod(shape)].reshape(shape)
+
+        return model.Work(
+            ids=view("ids", n, dtype=np.int32),
+            targets=view("targets", n, dtype=np.int32),
+            x=view("x", n, embed),
+            dx=view("dx", n, embed),
+            state=view("state", layers, cell.states, batch * hidden),
+            a=view("a", layers, cell.blocks, steps, batch * hidden),
+            a_rows=view("a", layers, cell.blocks, n, hidden),
+            s=view("s", layers, cell.states, steps + 1, batch * hidden),
+            s_rows=view("s", layers, cell.states, n + batch, hidden),
+            ds=view("ds", layers, cell.states, batch * hidden),
+            ds_rows=view("ds", layers, cell.states, batch, hidden),
+            dropped=view("dropped", layers if self.rate else 0, n, hidden),
+            dy=view("dy", steps, batch * hidden),
+            dy_rows=view("dy", n, hidden),
+            logits=view("logits", 1, n, vocab),
+            nats=view("nats", n, dtype=np.float64),
+            buffer=view("buffer", packed_size(layer.BLOCK, max(hidden, embed), dtype.itemsize)),
+        )
+
+    def gradient(
+        self, inputs: Array, targets: Array, grad: Array, views: model.Weights, scale: float, key: int = 0
+    ) -> float:
+        """Sum of nats of a chunk; `grad` becomes the gradient of scale times it; the state is carried on.
+
+        Shapes: inputs, targets (B, T), T at most `steps`; grad (Layout.size,), seen as `views`.
+        key: of the dropout masks, 64 bits.
+        """
+        work, network, mask = self._load(inputs, targets), self.network, (self.rate, np.uint64(key))
+        model.forward(network.cell, network.weights, network.panels, work, *mask)
+        nats: float = model.score(work)
+        model.backward(network.cell, network.panels, work, grad, views, scale, *mask)
+        return nats
+
+    def loss(self, inputs: Array, targets: Array, key: int = 0) -> float:
+        """Sum of nats of a chunk, with dropout as in `gradient`; the state is carried on."""
+        work, network = self._load(inputs, targets), self.network
+        model.forward(network.cell, network.weights, network.panels, work, self.rate, np.uint64(key))
+        nats: float = model.score(work)
+        return nats
+
+    def score(self, inputs: Array, targets: Array) -> Array:
+        """-ln p of each target (B, T), float64, without dropout; the state is carried on."""
+        work, network = self._load(inputs, targets), self.network
+        model.forward(network.cell, network.weights, network.panels, work, 0.0, np.uint64(0))
+        model.score(work)
+        nats: Array = work.nats.reshape(inputs.shape[1], self.batch).T
+        return nats
+
+    def _load(self, inputs: Array, targets: Array) -> model.Work:
+        work = self.work(inputs.shape[1])
+        work.ids.reshape(-1, self.batch)[...] = inputs.T
+        work.targets.reshape(-1, self.batch)[...] = targets.T
+        return work
