@@ -42,7 +42,7 @@ def check(model: ModelConfig, config: GradcheckConfig) -> Iterator[Row]:
 
 
 class Problem:
-    """A small network, a text with repeated characters, a carried state that is not 0, fixed dropout masks."""
+    """A small network, a text with repeated characters, a carried state that is not 0, fixed dropout."""
 
     def __init__(self, model: ModelConfig, config: GradcheckConfig):
         rng = np.random.default_rng(config.seed)

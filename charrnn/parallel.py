@@ -17,6 +17,9 @@ from .text import Ids
 SHARD = 16  # sequences in a shard: fixed, because the order of sums depends on it
 
 
+GRAIN = 4  # blocks of a flat vector that take as long as waking a thread, about 50 us
+
+
 class Team:
     """Threads that share work; kernels release the interpreter's lock, so they truly run side by side."""
 
@@ -27,15 +30,18 @@ class Team:
         )
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
-    def each(self, work: Callable[[int], None], items: int) -> None:
-        """Call work(0) .. work(items - 1); the caller's thread takes part.  The first error is raised."""
+    def each(self, work: Callable[[int], None], items: int, grain: int = 1) -> None:
+        """Call work(0) .. work(items - 1); the caller's thread takes part.  The first error is raised.
+
+        grain: as many items as waking a thread costs; with fewer for each, fewer threads take part.
+        """
         numbers = count()
 
         def take() -> None:
             while (number := next(numbers)) < items:
                 work(number)
 
-        helpers = min(self.threads, items) - 1
+        helpers = min(self.threads, items // grain) - 1
         futures = [self._pool.submit(take) for _ in range(helpers)] if self._pool else []
         try:
             take()
@@ -95,12 +101,12 @@ class DataParallel:
             self._squares[block] = update.sum_of_squares(self.grad, start, stop)
 
         self.team.each(run, len(self.cuts))
-        self.team.each(add, len(self.blocks))
+        self.team.each(add, len(self.blocks), GRAIN)
         return float(self._nats.sum()) * scale, float(np.sqrt(self._squares.sum()))
 
     def update(self, step: Callable[[int, int], None]) -> None:
         """Call step(start, stop) for all blocks of the flat vector."""
-        self.team.each(lambda block: step(*self._range(block)), len(self.blocks))
+        self.team.each(lambda block: step(*self._range(block)), len(self.blocks), GRAIN)
 
     def _range(self, block: int) -> tuple[int, int]:
         start = self.blocks[block]

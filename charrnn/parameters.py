@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod, sqrt
 from typing import Any
 
@@ -24,11 +25,11 @@ class Layout:
     config: ModelConfig
     vocab_size: int
 
-    @property
+    @cached_property
     def cell(self) -> Any:
         return cells.find(self.config.cell)
 
-    @property
+    @cached_property
     def shapes(self) -> Weights:
         """The shape of each view, in the order in which they lie (see kernels/model.py)."""
         v, h, e = self.vocab_size, self.config.hidden_size, self.config.embed_size
@@ -44,7 +45,7 @@ class Layout:
             out_bias=(1, v),
         )
 
-    @property
+    @cached_property
     def size(self) -> int:
         return sum(prod(shape) for shape in self.shapes)
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from .checkpoint import Checkpoint
 from .config import SampleConfig
-from .kernels import draw
+from .kernels.draw import generate
+from .network import Shard
 from .text import Ids
 
 BLOCK = 32  # characters drawn in one call: a few milliseconds even for large models
@@ -21,42 +22,59 @@ def sample(checkpoint: Checkpoint, config: SampleConfig) -> Iterator[str]:
     Without a prime the model starts as after a newline, or where its text had none, after a character
     drawn evenly from its vocabulary.  Errors: TextError for a prime with characters it never saw.
     """
-    vocabulary, network = checkpoint.vocabulary, checkpoint.network
-    rng = np.random.default_rng([config.seed, 0])
-    prime = vocabulary.encode(config.prime, "the prime")
-    if not prime.size:
-        prime = _start(checkpoint, rng)
-    network.pack(back=False)
-    reader = network.shard(1, min(PRIME_CHUNK, len(prime)))
-    for at in range(0, len(prime) - 1, PRIME_CHUNK):
-        chunk = prime[None, at : min(at + PRIME_CHUNK, len(prime) - 1)]
-        reader.score(chunk, chunk)
-    shard = network.shard(1, 1)
-    shard.state[...] = reader.state
-    work = shard.work(1)
-    work.ids[0] = prime[-1]
-    cumulative = np.zeros(len(vocabulary))
-    drawn = np.zeros((BLOCK, 1), np.int32)
-    left = config.length or None
-    while left is None or left > 0:
-        steps = BLOCK if left is None else min(BLOCK, left)
-        uniforms = rng.random((steps, 1))
-        draw.generate(
-            network.cell,
-            network.weights,
-            network.panels,
-            work,
-            uniforms,
-            float(config.temp),
-            cumulative,
-            drawn[:steps],
-        )
-        yield vocabulary.decode(drawn[:steps, 0])
-        left = None if left is None else left - steps
+    return (texts[0] for texts in samples(checkpoint, config, 1))
 
 
-def _start(checkpoint: Checkpoint, rng: np.random.Generator) -> Ids:
+def samples(checkpoint: Checkpoint, config: SampleConfig, num: int) -> Iterator[list[str]]:
+    """`num` texts drawn side by side; sample i has its own random numbers, and is the same in any company.
+
+    Cost: the weights are read once a character for all samples.
+    """
+    rngs = [np.random.default_rng([config.seed, i]) for i in range(num)]
+    prime = _prime(checkpoint, config.prime, rngs)
+    checkpoint.network.pack(back=False)
+    shard = checkpoint.network.shard(num, 1)
+    _read(prime, shard)
+    for steps in _blocks(config.length):
+        uniforms = np.stack([rng.random(steps) for rng in rngs], axis=1)
+        drawn = draw(shard, uniforms, float(config.temp))
+        yield [checkpoint.vocabulary.decode(ids) for ids in drawn.T]
+
+
+def _prime(checkpoint: Checkpoint, text: str, rngs: list[np.random.Generator]) -> Ids:
+    """What each sample goes on from (num, at least 1)."""
     vocabulary = checkpoint.vocabulary
-    if "\n" in vocabulary:
-        return vocabulary.encode("\n")
-    return rng.integers(0, len(vocabulary), 1)
+    if not text and "\n" not in vocabulary:
+        return np.array([[rng.integers(len(vocabulary))] for rng in rngs])
+    ids = vocabulary.encode(text or "\n", "the prime")
+    return np.tile(ids, (len(rngs), 1))
+
+
+def _read(prime: Ids, shard: Shard) -> None:
+    """Bring `shard` to the state before the last character of the prime, which becomes its next input."""
+    length = prime.shape[1] - 1
+    reader = shard.network.shard(shard.batch, max(1, min(PRIME_CHUNK, length)))
+    for start in range(0, length, PRIME_CHUNK):
+        chunk = prime[:, start : min(start + PRIME_CHUNK, length)]
+        reader.score(chunk, chunk)
+    shard.state[...] = reader.state
+    shard.work(1).ids[...] = prime[:, -1]
+
+
+def _blocks(length: int) -> Iterator[int]:
+    """Sizes of blocks that make up `length`; 0: without end."""
+    done = 0
+    while not length or done < length:
+        steps = min(BLOCK, length - done) if length else BLOCK
+        yield steps
+        done += steps
+
+
+def draw(shard: Shard, uniforms: Ids, temp: float) -> Ids:
+    """The next characters (steps, B) for random numbers of that shape in [0, 1)."""
+    network = shard.network
+    drawn = np.zeros(uniforms.shape, np.int32)
+    cumulative = np.zeros(network.vocab_size)
+    model = (network.cell, network.weights, network.panels)
+    generate(*model, shard.work(1), uniforms, temp, cumulative, drawn)
+    return drawn

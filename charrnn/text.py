@@ -32,7 +32,7 @@ def read(path: Path) -> str:
 
 
 def decode(data: bytes, name: str) -> str:
-    """UTF-8 to text.  Errors: TextError with offset and line of the first bad byte of the text called `name`."""
+    """UTF-8 to text.  Errors: TextError with offset and line of the first bad byte; `name` is its name."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -18,10 +18,9 @@ from . import __version__, checkpoint, evaluation, events
 from .config import ModelConfig, TrainConfig
 from .errors import DivergedError
 from .evaluation import perplexity
-from .kernels import update
 from .network import Network
-from .parallel import DataParallel, Team
-from .parameters import Array
+from .optimize import Learner
+from .parallel import Team
 from .text import Split, Streams, Vocabulary
 
 
@@ -52,13 +51,8 @@ class Trainer:
         self.streams = Streams.of(self.split.train, config.batch_size, config.seq_len)
         self.network = Network(model, len(self.vocabulary), seed=config.seed)
         self.team = Team(config.threads)
-        self.parallel = DataParallel(
-            self.network, self.streams.batch_size, min(config.seq_len, self.streams.length), self.team
-        )
-        self.moments: tuple[Array, Array] = (
-            np.zeros_like(self.network.flat),
-            np.zeros_like(self.network.flat),
-        )
+        steps = min(config.seq_len, self.streams.length)
+        self.learner = Learner(self.network, self.streams.batch_size, steps, config, self.team)
         self.step = self.chars = 0
         self.best: dict[str, Any] = {}
         self._stopped = False
@@ -109,13 +103,8 @@ class Trainer:
     def _compile(self) -> None:
         """Run every kernel once on a model of the smallest size, whose types are the same."""
         small = replace(self.network.config, hidden_size=1, num_layers=1, embed_size=0)
-        network = Network(small, 1)
-        alone = DataParallel(network, 1, 1, Team(1))
-        zero = np.zeros((1, 1), np.uint8)
-        alone.gradient(zero, zero, [0])
-        update.adam(
-            network.flat, alone.grad, alone.grad.copy(), alone.grad.copy(), 0, 1, 1.0, self.config.lr, 1
-        )
+        learner = Learner(Network(small, 1), 1, 1, self.config, Team(1))
+        learner.step(np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
 
     def _steps(self, clock: Clock) -> Iterator[events.Event]:
         every = self.config.eval_every or self.streams.chunks
@@ -130,9 +119,9 @@ class Trainer:
         begun = time.perf_counter()
         chunk = self.step % self.streams.chunks
         if chunk == 0:
-            self.parallel.reset()
+            self.learner.reset()
         inputs, targets = self.streams.chunk(chunk)
-        loss, norm = self.parallel.gradient(inputs, targets, self._dropout_keys())
+        loss, norm = self.learner.step(inputs, targets)
         if not math.isfinite(loss + norm):
             raise DivergedError(
                 f"the loss became {loss} in step {self.step + 1}, the gradient's norm {norm}",
@@ -140,20 +129,6 @@ class Trainer:
             )
         self.step += 1
         self.chars += inputs.size
-        clip = self.config.clip_norm
-        factor = clip / norm if 0 < clip < norm else 1.0
-        self.parallel.update(
-            lambda start, stop: update.adam(
-                self.network.flat,
-                self.parallel.grad,
-                *self.moments,
-                start,
-                stop,
-                factor,
-                self.config.lr,
-                self.step,
-            )
-        )
         seconds = time.perf_counter() - begun
         clock.train_s += seconds
         return events.Step(
@@ -166,13 +141,6 @@ class Trainer:
             chars_per_s=inputs.size / seconds,
             elapsed_s=clock.elapsed_s,
         )
-
-    def _dropout_keys(self) -> list[int]:
-        """64 bits for each shard, from (seed, step, shard) alone."""
-        if not self.network.config.dropout:
-            return [0] * len(self.parallel.shards)
-        seeds = np.random.SeedSequence([self.config.seed, 1, self.step])
-        return [int(key) for key in seeds.generate_state(len(self.parallel.shards), np.uint64)]
 
     def _evaluate_and_save(self, clock: Clock) -> Iterator[events.Event]:
         """Validation, and a checkpoint when it is the best so far; without validation, a checkpoint."""

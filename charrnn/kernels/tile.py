@@ -72,8 +72,9 @@ def pack(b, panels):
         panel = panels[start * depth : (start + width) * depth]
         if b.strides[0] > b.strides[1]:
             for k in range(depth):
+                row, target = b[k, start : start + used], panel[k * width : k * width + used]
                 for j in range(used):
-                    panel[k * width + j] = b[k, start + j]
+                    target[j] = row[j]
         else:
             for j in range(used):
                 for k in range(depth):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from .jit import jit, reduction
 
 BLOCK = 1 << 15  # elements: the gradients of four shards fit the second-level cache
@@ -19,8 +21,8 @@ def add_shards(grads, start, stop):
     shards, step = grads.shape[0], 1
     while step < shards:
         for i in range(0, shards - step, 2 * step):
-            total, other = grads[i], grads[i + step]
-            for k in range(start, stop):
+            total, other = grads[i, start:stop], grads[i + step, start:stop]
+            for k in range(total.size):
                 total[k] += other[k]
         step *= 2
 
@@ -28,9 +30,9 @@ def add_shards(grads, start, stop):
 @reduction
 def sum_of_squares(x, start, stop):
     """In float64, which neither overflows nor loses small terms."""
-    total = 0.0
-    for k in range(start, stop):
-        total += float(x[k]) * float(x[k])
+    part, total = x[start:stop], 0.0
+    for k in range(part.size):
+        total += np.float64(part[k]) * np.float64(part[k])
     return total
 
 
@@ -42,11 +44,12 @@ def adam(flat, grad, m, v, start, stop, factor, lr, step):
     """
     number = flat.dtype.type
     beta1, beta2, epsilon = number(0.9), number(0.999), number(1e-8)
-    one, scale = number(1), number(factor)
+    rest1, rest2, scale = number(1 - 0.9), number(1 - 0.999), number(factor)
     rate = number(lr / (1 - 0.9**step))
     correction = number(1 / math.sqrt(1 - 0.999**step))
-    for k in range(start, stop):
+    flat, grad, m, v = flat[start:stop], grad[start:stop], m[start:stop], v[start:stop]
+    for k in range(flat.size):
         g = grad[k] * scale
-        m[k] = beta1 * m[k] + (one - beta1) * g
-        v[k] = beta2 * v[k] + (one - beta2) * g * g
-        flat[k] -= rate * m[k] / (math.sqrt(v[k]) * correction + epsilon)
+        m[k] = beta1 * m[k] + rest1 * g
+        v[k] = beta2 * v[k] + rest2 * g * g
+        flat[k] -= rate * m[k] / (np.sqrt(v[k]) * correction + epsilon)

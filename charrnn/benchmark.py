@@ -1,0 +1,153 @@
+"""How fast this machine trains and samples, beside what its arithmetic units could do and beside PyTorch."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import ModelConfig, TrainConfig
+from .kernels import probe, tile
+from .network import Network
+from .optimize import Learner
+from .parallel import Team
+from .sampling import BLOCK, draw
+
+VOCAB = 65
+ROUNDS = 5  # of each thing measured; the medians are shown
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is timed: training steps of batch_size x seq_len characters, or, with batch_size 0, sampling."""
+
+    hidden_size: int
+    num_layers: int
+    batch_size: int = 0
+    seq_len: int = 1
+
+    def __str__(self) -> str:
+        layers = f"{self.num_layers} layer{'s' if self.num_layers > 1 else ''}"
+        if not self.batch_size:
+            return f"sample H {self.hidden_size}, {layers}"
+        return f"train B {self.batch_size}, T {self.seq_len}, H {self.hidden_size}, {layers}"
+
+
+SETUPS = (
+    Setup(256, 1, 64, 64),
+    Setup(512, 2, 64, 100),
+    Setup(128, 2, 64, 50),
+    Setup(100, 1, 1, 25),
+    Setup(128, 2),
+    Setup(512, 2),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Medians of a cell in a setup; `other` is PyTorch's, where it was asked for."""
+
+    cell: str
+    setup: str
+    chars_per_s: float
+    gflops: float  # of the matrix products alone: 2 forward and 4 back a weight and character
+    share: float  # training: of the machine's peak; sampling: of its bandwidth reading the weights
+    other: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        return self.chars_per_s / self.other if self.other else None
+
+
+def peak(team: Team) -> float:
+    """Float32 flops a second of the tile on data in the innermost cache, on all threads."""
+    rows, depth, columns, repeats = 16, 64, 32, 50_000
+    panels = np.zeros(tile.packed_size(depth, columns, 4), np.float32)
+    a = np.zeros((rows, depth), np.float32)
+    outs = [np.zeros((rows, columns), np.float32) for _ in range(team.threads)]
+
+    def run() -> float:
+        team.each(lambda i: probe.multiply(a, panels, outs[i], repeats), team.threads)
+        return 2.0 * rows * depth * columns * repeats * team.threads
+
+    return _rates([run])[0]
+
+
+def bandwidth(elements: int) -> float:
+    """Bytes a second that one thread reads from an array of float32."""
+    array = np.zeros(elements, np.float32)
+
+    def run() -> float:
+        probe.read(array)
+        return float(array.nbytes)
+
+    return _rates([run])[0]
+
+
+def run(
+    cells: list[str], setups: tuple[Setup, ...], team: Team, top: float, torch: bool = False
+) -> Iterator[Result]:
+    """Measure each setup, ours and PyTorch's in turn; top: the machine's peak.  Cost: some seconds each."""
+    for setup in setups:
+        for cell in cells:
+            yield _measure(cell, setup, team, top, torch)
+
+
+def _measure(cell: str, setup: Setup, team: Team, top: float, torch: bool) -> Result:
+    model = ModelConfig(cell=cell, hidden_size=setup.hidden_size, num_layers=setup.num_layers)
+    network = Network(model, VOCAB)
+    runs = [_training(network, setup, team) if setup.batch_size else _sampling(network)]
+    if torch:
+        from .benchmark_torch import sampling, training
+
+        runs.append(
+            training(cell, setup, VOCAB, team.threads)
+            if setup.batch_size
+            else sampling(cell, setup, VOCAB, team.threads)
+        )
+    rates = _rates(runs)
+    weights = network.layout.size - network.weights.input.size - network.weights.bias.size - VOCAB
+    flops = weights * (6 if setup.batch_size else 2) * rates[0]
+    reading = 4 * weights * rates[0]
+    share = flops / top if setup.batch_size else reading / bandwidth(weights)
+    return Result(cell, str(setup), rates[0], flops / 1e9, share, rates[1] if torch else None)
+
+
+def _training(network: Network, setup: Setup, team: Team) -> Callable[[], float]:
+    batch, steps = setup.batch_size, setup.seq_len
+    learner = Learner(network, batch, steps, TrainConfig(lr=1e-3), team)
+    text = np.random.default_rng(0).integers(0, VOCAB, (batch, steps + 1)).astype(np.uint8)
+
+    def run() -> float:
+        learner.step(text[:, :-1], text[:, 1:])
+        return float(batch * steps)
+
+    return run
+
+
+def _sampling(network: Network) -> Callable[[], float]:
+    network.pack(back=False)
+    shard = network.shard(1, 1)
+    uniforms = np.random.default_rng(0).random((BLOCK, 1))
+
+    def run() -> float:
+        return float(draw(shard, uniforms, 1.0).size)
+
+    return run
+
+
+def _rates(runs: list[Callable[[], float]], seconds: float = 0.5) -> list[float]:
+    """Median rate of each, what it returns over the seconds it took; all in turn, ROUNDS times."""
+    for run in runs:
+        run()  # compiles, and warms caches
+    rates: list[list[float]] = [[] for _ in runs]
+    for _ in range(ROUNDS):
+        for run, of_run in zip(runs, rates, strict=True):
+            amount, begun = 0.0, time.perf_counter()
+            while (taken := time.perf_counter() - begun) < seconds:
+                amount += run()
+            of_run.append(amount / taken)
+    return [statistics.median(of_run) for of_run in rates]

@@ -1,0 +1,61 @@
+"""charrnn bench"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the first training and sampling setup.")
+    ] = False,
+    cell: Annotated[str, typer.Option(help="The cell to time, or all.")] = "all",
+    threads: Annotated[int, typer.Option(help="0: every core this process may use.")] = 0,
+    vs: Annotated[str | None, typer.Option(help="torch: time PyTorch too, in turn with ours.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure what this machine reaches: training and sampling, in characters a second.
+
+    Share: of the arithmetic peak in training, of the bandwidth for reading the weights in sampling.
+
+    Example: charrnn bench --vs torch
+    """
+    import json
+    from dataclasses import asdict
+    from importlib.util import find_spec
+
+    from .. import cells
+    from ..benchmark import SETUPS, peak, run
+    from ..errors import UsageError
+    from ..parallel import Team
+    from .console import note
+
+    if vs not in (None, "torch"):
+        raise UsageError(f"--vs is {vs!r}", "choose torch")
+    if vs and find_spec("torch") is None:
+        raise UsageError("PyTorch is not installed", "install it, or leave --vs out")
+    names = cells.names() if cell == "all" else [cell]
+    setups = (SETUPS[0], SETUPS[4]) if quick else SETUPS
+    team = Team(threads)
+    top = peak(team)
+    note(f"{team.threads} threads, peak {top / 1e9:.0f} GFLOP/s; medians of alternating runs")
+    header = f"{'setup':<36} {'cell':<5} {'chars/s':>10} {'GFLOP/s':>8} {'share':>6}"
+    if not as_json:
+        print(header + (f" {'PyTorch':>10} {'ratio':>6}" if vs else ""))
+    results = []
+    for result in run(names, setups, team, top, vs is not None):
+        results.append(asdict(result) | {"ratio": result.ratio})
+        if not as_json:
+            print(line(results[-1]), flush=True)
+    if as_json:
+        print(json.dumps({"threads": team.threads, "peak_gflops": top / 1e9, "results": results}))
+
+
+def line(result: dict) -> str:  # type: ignore[type-arg]
+    ours = (
+        f"{result['setup']:<36} {result['cell']:<5} {result['chars_per_s']:>10,.0f} {result['gflops']:>8.1f}"
+    )
+    ours += f" {result['share']:>6.0%}"
+    return ours + (f" {result['other']:>10,.0f} {result['ratio']:>6.2f}" if result["other"] else "")
