@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .config import ModelConfig, TrainConfig
+from .config import BenchSetup, ModelConfig, TrainConfig
 from .kernels import probe, tile
 from .network import Network
 from .optimize import Learner
@@ -20,29 +20,13 @@ VOCAB = 65
 ROUNDS = 5  # of each thing measured; the medians are shown
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What is timed: training steps of batch_size x seq_len characters, or, with batch_size 0, sampling."""
-
-    hidden_size: int
-    num_layers: int
-    batch_size: int = 0
-    seq_len: int = 1
-
-    def __str__(self) -> str:
-        layers = f"{self.num_layers} layer{'s' if self.num_layers > 1 else ''}"
-        if not self.batch_size:
-            return f"sample H {self.hidden_size}, {layers}"
-        return f"train B {self.batch_size}, T {self.seq_len}, H {self.hidden_size}, {layers}"
-
-
 SETUPS = (
-    Setup(256, 1, 64, 64),
-    Setup(512, 2, 64, 100),
-    Setup(128, 2, 64, 50),
-    Setup(100, 1, 1, 25),
-    Setup(128, 2),
-    Setup(512, 2),
+    BenchSetup(256, 1, 64, 64),
+    BenchSetup(512, 2, 64, 100),
+    BenchSetup(128, 2, 64, 50),
+    BenchSetup(100, 1, 1, 25),
+    BenchSetup(128, 2),
+    BenchSetup(512, 2),
 )
 
 
@@ -88,7 +72,7 @@ def bandwidth(elements: int) -> float:
 
 
 def run(
-    cells: list[str], setups: tuple[Setup, ...], team: Team, top: float, torch: bool = False
+    cells: list[str], setups: tuple[BenchSetup, ...], team: Team, top: float, torch: bool = False
 ) -> Iterator[Result]:
     """Measure each setup, ours and PyTorch's in turn; top: the machine's peak.  Cost: some seconds each."""
     for setup in setups:
@@ -96,7 +80,7 @@ def run(
             yield _measure(cell, setup, team, top, torch)
 
 
-def _measure(cell: str, setup: Setup, team: Team, top: float, torch: bool) -> Result:
+def _measure(cell: str, setup: BenchSetup, team: Team, top: float, torch: bool) -> Result:
     model = ModelConfig(cell=cell, hidden_size=setup.hidden_size, num_layers=setup.num_layers)
     network = Network(model, VOCAB)
     runs = [_training(network, setup, team) if setup.batch_size else _sampling(network)]
@@ -116,7 +100,7 @@ def _measure(cell: str, setup: Setup, team: Team, top: float, torch: bool) -> Re
     return Result(cell, str(setup), rates[0], flops / 1e9, share, rates[1] if torch else None)
 
 
-def _training(network: Network, setup: Setup, team: Team) -> Callable[[], float]:
+def _training(network: Network, setup: BenchSetup, team: Team) -> Callable[[], float]:
     batch, steps = setup.batch_size, setup.seq_len
     learner = Learner(network, batch, steps, TrainConfig(lr=1e-3), team)
     text = np.random.default_rng(0).integers(0, VOCAB, (batch, steps + 1)).astype(np.uint8)

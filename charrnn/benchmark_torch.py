@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .benchmark import Setup
+from .config import BenchSetup
 
 
-def _model(cell: str, setup: Setup, vocab: int, threads: int) -> tuple[Any, Any, Any]:
+def _model(cell: str, setup: BenchSetup, vocab: int, threads: int) -> tuple[Any, Any, Any]:
     import torch
 
     torch.set_num_threads(threads)
@@ -18,7 +17,7 @@ def _model(cell: str, setup: Setup, vocab: int, threads: int) -> tuple[Any, Any,
     return torch, kind(vocab, setup.hidden_size, setup.num_layers), torch.nn.Linear(setup.hidden_size, vocab)
 
 
-def training(cell: str, setup: Setup, vocab: int, threads: int) -> Callable[[], float]:
+def training(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
     """A function that does one training step and returns how many characters it read."""
     torch, layers, out = _model(cell, setup, vocab, threads)
     parameters = [*layers.parameters(), *out.parameters()]
@@ -41,7 +40,7 @@ def training(cell: str, setup: Setup, vocab: int, threads: int) -> Callable[[], 
     return run
 
 
-def sampling(cell: str, setup: Setup, vocab: int, threads: int) -> Callable[[], float]:
+def sampling(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
     """A function that draws characters one by one, by the faster of nn.LSTM and a loop over nn.LSTMCell."""
     ways = [_by_layers(cell, setup, vocab, threads), _by_cells(cell, setup, vocab, threads)]
     seconds = []
@@ -69,7 +68,7 @@ def _drawing(
     return run
 
 
-def _by_layers(cell: str, setup: Setup, vocab: int, threads: int) -> Callable[[], float]:
+def _by_layers(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
     torch, layers, out = _model(cell, setup, vocab, threads)
     state = None
 
@@ -81,7 +80,7 @@ def _by_layers(cell: str, setup: Setup, vocab: int, threads: int) -> Callable[[]
     return _drawing(torch, vocab, logits_of)
 
 
-def _by_cells(cell: str, setup: Setup, vocab: int, threads: int) -> Callable[[], float]:
+def _by_cells(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
     torch, _, out = _model(cell, setup, vocab, threads)
     kind = {"rnn": torch.nn.RNNCell, "gru": torch.nn.GRUCell, "lstm": torch.nn.LSTMCell}[cell]
     sizes = [vocab] + [setup.hidden_size] * setup.num_layers

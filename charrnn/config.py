@@ -95,6 +95,22 @@ class GradcheckConfig:
                 raise UsageError(f"--{name} is {value}", "it must be above 0")
 
 
+@dataclass(frozen=True)
+class BenchSetup:
+    """What is timed: training steps of batch_size x seq_len characters, or, with batch_size 0, sampling."""
+
+    hidden_size: int
+    num_layers: int
+    batch_size: int = 0
+    seq_len: int = 1
+
+    def __str__(self) -> str:
+        layers = f"{self.num_layers} layer{'s' if self.num_layers > 1 else ''}"
+        if not self.batch_size:
+            return f"sample H {self.hidden_size}, {layers}"
+        return f"train B {self.batch_size}, T {self.seq_len}, H {self.hidden_size}, {layers}"
+
+
 def at_least(name: str, value: float, least: float) -> None:
     if not value >= least or value == float("inf"):
         raise UsageError(f"--{name} is {value}", f"it must be at least {least}")
