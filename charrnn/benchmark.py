@@ -102,11 +102,11 @@ def _measure(cell: str, setup: BenchSetup, team: Team, top: float, torch: bool) 
 
 def _training(network: Network, setup: BenchSetup, team: Team) -> Callable[[], float]:
     batch, steps = setup.batch_size, setup.seq_len
-    learner = Learner(network, batch, steps, TrainConfig(lr=1e-3), team)
+    learner = Learner(network, batch, steps, TrainConfig(), team)
     text = np.random.default_rng(0).integers(0, VOCAB, (batch, steps + 1)).astype(np.uint8)
 
     def run() -> float:
-        learner.step(text[:, :-1], text[:, 1:])
+        learner.step(text[:, :-1], text[:, 1:], 1e-3, 0)
         return float(batch * steps)
 
     return run

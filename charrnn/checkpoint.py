@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from .config import ModelConfig
 from .errors import CheckpointError
 from .network import Network
 from .parameters import Array, Layout
-from .text import Vocabulary
+from .text import CODE_POINTS, Vocabulary
 
 FORMAT = 1
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip's first date: the same model is the same bytes
@@ -30,9 +30,8 @@ class Checkpoint:
 
     network: Network
     vocabulary: Vocabulary
-    meta: dict[
-        str, Any
-    ]  # format, version, model, and what training adds: corpus, training, metrics, seed, command
+    meta: dict[str, Any]  # format, version, model; from training: corpus, training, metrics, command
+    extra: dict[str, Array] = field(default_factory=dict)  # optim.* and state.*, to go on training
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -41,13 +40,13 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     Errors: CheckpointError with path and reason; the old file is untouched.
     """
     network = checkpoint.network
-    if not np.isfinite(network.flat).all():
+    if not all(np.isfinite(array).all() for array in (network.flat, *checkpoint.extra.values())):
         raise CheckpointError(f"the parameters are not finite: {path} is left as it was", "lower --lr")
-    meta = {"format": FORMAT, "version": __version__, "model": asdict(network.config)} | checkpoint.meta
-    arrays = network.layout.export(network.flat) | {
-        "vocab": checkpoint.vocabulary.points,
-        "meta": np.frombuffer(json.dumps(meta).encode(), np.uint8),
-    }
+    meta = {"format": FORMAT, "version": __version__, "model": asdict(network.config)}
+    meta |= {"level": checkpoint.vocabulary.level} | checkpoint.meta
+    arrays = network.layout.export(network.flat) | checkpoint.extra
+    arrays["vocab"] = checkpoint.vocabulary.points
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, arrays)
@@ -98,9 +97,11 @@ def load(path: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{path} has format {meta['format']}, newer than format {FORMAT}", "update charrnn"
             )
-        vocabulary = Vocabulary(_vocabulary(arrays.pop("vocab")))
-        config = _config(meta["model"])
-        return Checkpoint(_network(config, vocabulary, arrays), vocabulary, meta)
+        vocabulary = _vocabulary(arrays.pop("vocab"), meta.get("level", "char"))
+        extra = {name: arrays.pop(name) for name in list(arrays) if name.startswith(("optim.", "state."))}
+        network = _network(_config(meta["model"]), vocabulary, arrays)
+        _check_extra(extra, network)
+        return Checkpoint(network, vocabulary, meta, extra)
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}", "check the path") from None
     except IsADirectoryError:
@@ -122,11 +123,26 @@ def _read(path: Path) -> dict[str, Array]:
     return arrays
 
 
-def _vocabulary(points: Array) -> Array:
+def _vocabulary(points: Array, level: str) -> Vocabulary:
     ordered = points.ndim == 1 and points.size > 0 and bool((points[1:] > points[:-1]).all())
-    if points.dtype != np.uint32 or not ordered or points[-1] > 0x10FFFF:
+    surrogates = (points >= 0xD800) & (points <= 0xDFFF)
+    if points.dtype != np.uint32 or not ordered or points[-1] >= CODE_POINTS or surrogates.any():
         raise ValueError("its vocabulary is not a sorted list of code points")
-    return points
+    if level not in ("char", "byte") or (level == "byte" and len(points) != 256):
+        raise ValueError(f"its vocabulary of level {level!r} has {len(points)} entries")
+    return Vocabulary(points, level)
+
+
+def _check_extra(extra: dict[str, Array], network: Network) -> None:
+    config, layers = network.config, network.config.num_layers
+    for name, array in extra.items():
+        if name.startswith("optim."):
+            right = array.shape == (network.flat.size,)
+        else:
+            right = array.ndim == 4 and array.shape[:2] == (layers, network.cell.states)
+            right = right and array.shape[3] == config.hidden_size
+        if not right or array.dtype != network.flat.dtype or not np.isfinite(array).all():
+            raise ValueError(f"{name} is {array.dtype} {array.shape}, or has values that are not finite")
 
 
 def _config(values: dict[str, Any]) -> ModelConfig:

@@ -19,43 +19,67 @@ class ModelConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        at_least("hidden-size", self.hidden_size, 1)
-        at_least("num-layers", self.num_layers, 1)
-        at_least("embed-size", self.embed_size, 0)
+        at_least("hidden_size", self.hidden_size, 1)
+        at_least("num_layers", self.num_layers, 1)
+        at_least("embed_size", self.embed_size, 0)
         if not 0 <= self.dropout < 1:
             raise UsageError(f"--dropout is {self.dropout}", "it is a probability below 1")
-        if self.dtype not in ("float32", "float64"):
-            raise UsageError(f"--dtype is {self.dtype!r}", "choose float32 or float64")
+        one_of("dtype", self.dtype, ("float32", "float64"))
+
+
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "adagrad", "momentum", "sgd")
+SCHEDULES = ("constant", "cosine", "step", "plateau")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained: the data's cut, the optimiser and when to stop."""
+    """How a model is trained: the data's cut, the optimiser, when to stop and what to keep."""
 
-    batch_size: int = 64
-    seq_len: int = 64
+    level: str = "char"  # or byte
+    encoding: str = "utf-8"
+    val_fraction: float = 0.1
+    test_fraction: float = 0.0
+    unknown: str = "error"  # or skip: characters of a validation text that training never saw
+    optimizer: str = "adam"
     lr: float = 0.008
+    lr_schedule: str = "cosine"
+    warmup: int = 100  # steps
+    weight_decay: float = 0.0
     clip_norm: float = 1.0  # 0: off
+    clip_value: float = 0.0  # 0: off
+    weight_clip: float = 0.0  # 0: off
+    seq_len: int = 64
+    batch_size: int = 64
     epochs: float = 20.0
     max_steps: int = 0  # 0: no limit
-    val_fraction: float = 0.1
+    max_time: float = 0.0  # seconds; 0: no limit
+    patience: int = 0  # evaluations without a better one; 0: no limit
     eval_every: int = 0  # steps; 0: after each epoch
+    save_every: int = 0  # steps; 0: after each evaluation
+    keep_last: int = 0
+    sample_every: int = 0  # steps; 0: never
     seed: int = 0
     threads: int = 0  # 0: every core this process may use
 
     def __post_init__(self) -> None:
-        at_least("batch-size", self.batch_size, 1)
-        at_least("seq-len", self.seq_len, 1)
-        for name, value in (("lr", self.lr), ("epochs", self.epochs)):
-            if not 0 < value < float("inf"):
-                raise UsageError(f"--{name} is {value}", "it must be above 0")
-        at_least("clip-norm", self.clip_norm, 0)
-        at_least("max-steps", self.max_steps, 0)
-        at_least("eval-every", self.eval_every, 0)
-        at_least("threads", self.threads, 0)
-        at_least("seed", self.seed, 0)
-        if not 0 <= self.val_fraction < 1:
-            raise UsageError(f"--val-fraction is {self.val_fraction}", "it is a share of the text below 1")
+        for name in ("batch_size", "seq_len"):
+            at_least(name, getattr(self, name), 1)
+        for name in (
+            *("warmup", "weight_decay", "clip_norm", "clip_value", "weight_clip", "max_steps", "max_time"),
+            *("patience", "eval_every", "save_every", "keep_last", "sample_every", "seed", "threads"),
+        ):
+            at_least(name, getattr(self, name), 0)
+        for name in ("lr", "epochs"):
+            above(name, getattr(self, name))
+        for name in ("val_fraction", "test_fraction"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(
+                    f"{option(name)} is {getattr(self, name)}", "it is a share of the text below 1"
+                )
+        one_of("level", self.level, ("char", "byte"))
+        one_of("unknown", self.unknown, ("error", "skip"))
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        one_of("lr_schedule", self.lr_schedule, SCHEDULES)
 
 
 @dataclass(frozen=True)
@@ -86,13 +110,12 @@ class GradcheckConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least("vocab-size", self.vocab_size, 1)
-        at_least("seq-len", self.seq_len, 1)
-        at_least("batch-size", self.batch_size, 1)
+        at_least("vocab_size", self.vocab_size, 1)
+        at_least("seq_len", self.seq_len, 1)
+        at_least("batch_size", self.batch_size, 1)
         at_least("seed", self.seed, 0)
-        for name, value in (("eps", self.eps), ("tol", self.tol)):
-            if not 0 < value < float("inf"):
-                raise UsageError(f"--{name} is {value}", "it must be above 0")
+        above("eps", self.eps)
+        above("tol", self.tol)
 
 
 @dataclass(frozen=True)
@@ -111,6 +134,20 @@ class BenchSetup:
         return f"train B {self.batch_size}, T {self.seq_len}, H {self.hidden_size}, {layers}"
 
 
+def option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def at_least(name: str, value: float, least: float) -> None:
-    if not value >= least or value == float("inf"):
-        raise UsageError(f"--{name} is {value}", f"it must be at least {least}")
+    if not least <= value < float("inf"):
+        raise UsageError(f"{option(name)} is {value}", f"it must be at least {least}")
+
+
+def above(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise UsageError(f"{option(name)} is {value}", "it must be above 0")
+
+
+def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{option(name)} is {value!r}", f"choose one of: {', '.join(choices)}")

@@ -53,11 +53,44 @@ class Step(Event):
 
 
 @dataclass(frozen=True)
+class Skipped(Event):
+    """A step that was not learned, because its loss or gradient was not finite or far beyond guessing."""
+
+    name = "skipped"
+    step: int
+    loss: float
+    grad_norm: float
+
+
+@dataclass(frozen=True)
+class Rewound(Event):
+    """Several such steps in a row: the run is back at its last saved state, with half the learning rate."""
+
+    name = "rewound"
+    step: int
+    lr_scale: float
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    name = "resumed"
+    step: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Sampled(Event):
+    name = "sample"
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Evaluated(Event):
     name = "eval"
     step: int
     epoch: float
-    split: str
+    split: str  # val or test
     loss: float
     bpc: float
     perplexity: float
@@ -69,13 +102,13 @@ class Saved(Event):
     name = "checkpoint"
     step: int
     path: str
-    kind: str  # "best" on validation, or "last" where there is none
+    kind: str  # best on validation; last, to go on from; kept, one of the last few
 
 
 @dataclass(frozen=True)
 class End(Event):
     name = "end"
-    reason: str  # epochs, steps, interrupted, diverged
+    reason: str  # epochs, steps, time, patience, interrupted, diverged
     best: dict[str, Any]  # step, split, loss, bpc, perplexity
     compile_s: float
     train_s: float

@@ -7,11 +7,13 @@ import math
 import numpy as np
 
 from .config import TrainConfig
-from .kernels import update
+from .kernels import optimizers
 from .network import Network
 from .parallel import DataParallel, Team
 from .parameters import Array
 from .text import Ids
+
+WORST = 10.0  # times the loss of guessing evenly: beyond, a model is not learning but diverging
 
 
 class Learner:
@@ -20,42 +22,58 @@ class Learner:
     def __init__(self, network: Network, batch: int, steps: int, config: TrainConfig, team: Team):
         self.network, self.config = network, config
         self.parallel = DataParallel(network, batch, steps, team)
-        self.moments: tuple[Array, Array] = (np.zeros_like(network.flat), np.zeros_like(network.flat))
-        self.steps = 0
+        self.slots: Array = np.zeros(
+            (optimizers.SLOTS[config.optimizer], network.flat.size), network.flat.dtype
+        )
+        self.updates = 0
+        self._rule = getattr(optimizers, config.optimizer)
 
-    def step(self, inputs: Ids, targets: Ids) -> tuple[float, float]:
-        """Learn from a chunk (B, T); returns its loss (nats per character) and the unclipped gradient's norm.
+    def step(self, inputs: Ids, targets: Ids, lr: float, number: int) -> tuple[float, float, bool]:
+        """Learn from a chunk (B, T), step `number` of the run.
 
-        Where either is not finite, nothing is learned.
+        Returns its loss (nats per character), the norm of its gradient before clipping, and whether it
+        was learned: not where either is not finite, or the loss is far beyond guessing. Then the
+        parameters are as before, and the streams start anew.
         """
-        loss, norm = self.parallel.gradient(inputs, targets, self._dropout_keys())
-        if not math.isfinite(loss + norm):
-            return loss, norm
-        self.steps += 1
+        loss, norm = self.parallel.gradient(inputs, targets, self._dropout_keys(number))
+        worst = WORST * max(1.0, math.log(self.network.vocab_size))
+        if not (math.isfinite(norm) and loss < worst):
+            self.reset()
+            return loss, norm, False
+        self.updates += 1
         clip = self.config.clip_norm
         factor = clip / norm if 0 < clip < norm else 1.0
-        self.parallel.update(
-            lambda start, stop: update.adam(
-                self.network.flat,
-                self.parallel.grad,
-                *self.moments,
-                start,
-                stop,
-                factor,
-                self.config.lr,
-                self.steps,
-            )
-        )
-        return loss, norm
+
+        def update(start: int, stop: int) -> None:
+            w, g = self.network.flat[start:stop], self.parallel.grad[start:stop]
+            if factor < 1 or self.config.clip_value:
+                optimizers.clip(g, factor, self.config.clip_value)
+            self._rule(w, g, self.slots[:, start:stop], lr, self.updates, self.config.weight_decay)
+            if self.config.weight_clip:
+                optimizers.clamp(w, self.config.weight_clip)
+
+        self.parallel.update(update)
+        return loss, norm, True
 
     def reset(self) -> None:
         """Zero the carried states: the start of the streams."""
-        self.parallel.reset()
+        for shard in self.parallel.shards:
+            shard.state[...] = 0
 
-    def _dropout_keys(self) -> list[int]:
+    @property
+    def state(self) -> Array:
+        """The carried state of all streams (L, states, B, H), a copy."""
+        return np.concatenate([shard.rows_of_state for shard in self.parallel.shards], axis=2)
+
+    @state.setter
+    def state(self, state: Array) -> None:
+        for rows, shard in zip(self.parallel.cuts, self.parallel.shards, strict=True):
+            shard.rows_of_state[...] = state[:, :, rows]
+
+    def _dropout_keys(self, number: int) -> list[int]:
         """64 bits for each shard, from (seed, step, shard) alone."""
         shards = len(self.parallel.shards)
         if not self.network.config.dropout:
             return [0] * shards
-        seeds = np.random.SeedSequence([self.config.seed, 1, self.steps])
+        seeds = np.random.SeedSequence([self.config.seed, 1, number])
         return [int(key) for key in seeds.generate_state(shards, np.uint64)]

@@ -76,11 +76,6 @@ class DataParallel:
         grad: Array = self.grads[0]
         return grad
 
-    def reset(self) -> None:
-        """Zero the carried states: the start of the streams."""
-        for shard in self.shards:
-            shard.state[...] = 0
-
     def gradient(self, inputs: Ids, targets: Ids, keys: list[int]) -> tuple[float, float]:
         """Loss (nats per character) and norm of its gradient, which stands in `grad` until the next call.
 

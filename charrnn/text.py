@@ -1,10 +1,9 @@
-"""Text in, numbers out: reading a corpus, its vocabulary, its split, and the chunks that training reads."""
+"""Text as numbers: its vocabulary, its split, and the chunks that training reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,32 +14,7 @@ from .errors import TextError
 Ids = NDArray[Any]
 
 
-def read(path: Path) -> str:
-    """The text of a UTF-8 file, exactly as it is: no newline is translated, no mark removed.
-
-    Errors: TextError that names the file and, for invalid UTF-8, the byte offset.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise TextError(f"there is no file {path}", "check the path") from None
-    except IsADirectoryError:
-        raise TextError(f"{path} is a folder", "name a text file in it") from None
-    except OSError as error:
-        raise TextError(f"{path} cannot be read: {error.strerror}") from None
-    return decode(data, str(path))
-
-
-def decode(data: bytes, name: str) -> str:
-    """UTF-8 to text.  Errors: TextError with offset and line of the first bad byte; `name` is its name."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise TextError(
-            f"{name} is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start} (line {line})",
-            "convert it, for example with: iconv -f LATIN1 -t UTF-8",
-        ) from None
+CODE_POINTS = 0x110000  # that there are in Unicode
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
@@ -53,10 +27,15 @@ class Vocabulary:
     """The characters a model knows; a character's id is its place in `points`, the sorted code points."""
 
     points: NDArray[np.uint32]
+    level: str = "char"  # or byte: then the points are 0 .. 255
 
     @classmethod
     def of(cls, text: str) -> Vocabulary:
         return cls(np.unique(code_points(text)))
+
+    @classmethod
+    def of_bytes(cls) -> Vocabulary:
+        return cls(np.arange(256, dtype=np.uint32), "byte")
 
     def __len__(self) -> int:
         return len(self.points)
@@ -74,20 +53,28 @@ class Vocabulary:
 
         Errors: TextError that names the first characters the vocabulary lacks, and where the first stands.
         """
-        points = code_points(text)
+        points = code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
+        return self.encode_points(points, name)
+
+    def known(self, points: Ids) -> NDArray[np.bool_]:
+        """Which of the code points (N,) it has."""
+        return np.isin(points, self.points)
+
+    def encode_points(self, points: Ids, name: str) -> Ids:
+        """As `encode`, for code points or bytes (N,)."""
         ids = np.searchsorted(self.points, points)
         ids[ids == len(self.points)] = 0
         unknown = np.flatnonzero(self.points[ids] != points)
         if unknown.size:
-            raise self._unknown(text, unknown, name)
+            raise self._unknown(points, unknown, name)
         return ids.astype(np.min_scalar_type(len(self.points) - 1))
 
-    def _unknown(self, text: str, unknown: Ids, name: str) -> TextError:
+    def _unknown(self, points: Ids, unknown: Ids, name: str) -> TextError:
         first = int(unknown[0])
-        characters = list(dict.fromkeys(text[i] for i in unknown[:1000]))
+        characters = list(dict.fromkeys(chr(points[i]) for i in unknown[:1000]))
         shown = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters[:5])
         more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
-        line = text.count("\n", 0, first) + 1
+        line = int(np.count_nonzero(points[:first] == ord("\n"))) + 1
         return TextError(
             f"{name} has characters that the model never saw in training: {shown}{more}, "
             f"first at character {first} (line {line})",
@@ -95,28 +82,40 @@ class Vocabulary:
         )
 
     def decode(self, ids: Ids) -> str:
-        """The text of ids (N,)."""
+        """The text of ids (N,); bytes that are no UTF-8 become lone surrogates: see `to_bytes`."""
+        if self.level == "byte":
+            return self.points[ids].astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
         return self.points[ids].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def to_bytes(text: str) -> bytes:
+    """UTF-8, and for what `Vocabulary.decode` could not read as UTF-8 the very bytes."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)
 class Split:
-    """A corpus cut in two: training text, and the contiguous tail that validates."""
+    """A corpus cut in three: training text, then the contiguous tails that validate and test."""
 
     train: Ids
     val: Ids
+    test: Ids
 
     @classmethod
-    def of(cls, ids: Ids, val_fraction: float) -> Split:
-        """Errors: TextError when fewer than 2 characters are left to train on."""
-        cut = len(ids) - int(len(ids) * val_fraction)
-        if cut < 2:
+    def of(cls, ids: Ids, val_fraction: float, test_fraction: float = 0.0) -> Split:
+        """A tail of a single character predicts nothing and is dropped.
+
+        Errors: TextError when fewer than 2 characters are left to train on.
+        """
+        test_at = len(ids) - int(len(ids) * test_fraction)
+        val_at = test_at - int(len(ids) * val_fraction)
+        if val_at < 2:
             raise TextError(
-                f"the text has {len(ids)} characters, {cut} of them for training",
+                f"the text has {len(ids)} characters, {max(0, val_at)} of them for training",
                 "training needs at least 2: give it more text",
             )
-        val = ids[cut:]
-        return cls(ids[:cut], val if len(val) >= 2 else val[:0])
+        val, test = ids[val_at:test_at], ids[test_at:]
+        return cls(ids[:val_at], val if len(val) > 1 else val[:0], test if len(test) > 1 else test[:0])
 
 
 @dataclass(frozen=True)

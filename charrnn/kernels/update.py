@@ -1,12 +1,10 @@
-"""Passes over the flat vectors: adding shards' gradients, the norm, and the optimiser's step.
+"""Passes over the flat vectors: adding shards' gradients, and the norm.
 
 Each works on the range [start, stop), so that threads share a vector in blocks. The blocks' size is
 fixed, never taken from the number of threads, so every sum is made in the same order.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -34,22 +32,3 @@ def sum_of_squares(x, start, stop):
     for k in range(part.size):
         total += np.float64(part[k]) * np.float64(part[k])
     return total
-
-
-@jit
-def adam(flat, grad, m, v, start, stop, factor, lr, step):
-    """One step of Adam (Kingma & Ba 2015, algorithm 1), as PyTorch has it, on factor times the gradient.
-
-    m, v: running means of the gradient and of its square, 0 before the first step, which is number 1.
-    """
-    number = flat.dtype.type
-    beta1, beta2, epsilon = number(0.9), number(0.999), number(1e-8)
-    rest1, rest2, scale = number(1 - 0.9), number(1 - 0.999), number(factor)
-    rate = number(lr / (1 - 0.9**step))
-    correction = number(1 / math.sqrt(1 - 0.999**step))
-    flat, grad, m, v = flat[start:stop], grad[start:stop], m[start:stop], v[start:stop]
-    for k in range(flat.size):
-        g = grad[k] * scale
-        m[k] = beta1 * m[k] + rest1 * g
-        v[k] = beta2 * v[k] + rest2 * g * g
-        flat[k] -= rate * m[k] / (np.sqrt(v[k]) * correction + epsilon)

@@ -1,0 +1,167 @@
+"""Reading a corpus of any size into ids, block by block: files one after the other, plain or compressed."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import hashlib
+import lzma
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .errors import TextError
+from .text import CODE_POINTS, Ids, Vocabulary, code_points
+
+BLOCK = 1 << 22  # bytes read at a time
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text as ids in the smallest type that holds them, its vocabulary, and a digest of what was read."""
+
+    ids: Ids
+    vocabulary: Vocabulary
+    sha256: str
+
+
+def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") -> Corpus:
+    """Read files, or stdin for -, as one text.  level: `char`, or `byte` for the 256 bytes of any file.
+
+    Errors: TextError that names the file and, for text that is not in `encoding`, the byte offset.
+    Cost: 1 byte of memory a character, 2 or 4 for more than 256 or 65,536 different ones.
+    """
+    digest = hashlib.sha256()
+    gathered = _Gathered(sum(_size(path) for path in paths))
+    for path in paths:
+        for points in blocks(path, encoding, level):
+            digest.update(points.astype("<u4").tobytes())
+            gathered.add(points)
+    vocabulary = Vocabulary.of_bytes() if level == "byte" else Vocabulary(np.sort(gathered.seen))
+    return Corpus(gathered.ids_of(vocabulary), vocabulary, digest.hexdigest())
+
+
+def encode(
+    path: Path, vocabulary: Vocabulary, encoding: str = "utf-8", unknown: str = "error"
+) -> tuple[Ids, int]:
+    """A file's ids in a vocabulary that exists, and how many characters were left out.
+
+    unknown: `error`, or `skip` for leaving out what the vocabulary lacks.
+    Errors: TextError, as `load`, and for unknown characters.
+    """
+    points = np.concatenate([np.empty(0, np.uint32), *blocks(path, encoding, vocabulary.level)])
+    known = vocabulary.known(points) if unknown == "skip" else np.ones(len(points), bool)
+    return vocabulary.encode_points(points[known], str(path)), int(np.count_nonzero(~known))
+
+
+def blocks(path: Path, encoding: str, level: str) -> Iterator[Ids]:
+    """A file's code points or bytes, some millions at a time."""
+    if level == "byte":
+        return (np.frombuffer(block, np.uint8) for block in _bytes(path))
+    return (code_points(block) for block in _decoded(path, encoding))
+
+
+class _Gathered:
+    """Characters numbered in the order in which each was first seen, until the whole vocabulary is known."""
+
+    def __init__(self, size: int):
+        """size: the bytes to come, as far as known; memory that stays unused is never touched."""
+        self.seen = np.empty(0, np.uint32)
+        self._number = np.zeros(CODE_POINTS, np.uint32)  # of each code point, counted from 1
+        self._ids: Ids = np.empty(size, np.uint8)
+        self._length = 0
+
+    def add(self, points: Ids) -> None:
+        numbers = self._number[points]
+        if not numbers.all():
+            new = np.unique(points[numbers == 0])
+            self._number[new] = np.arange(len(self.seen) + 1, len(self.seen) + 1 + len(new))
+            self.seen = np.concatenate([self.seen, new.astype(np.uint32)])
+            numbers = self._number[points]
+        self._reserve(len(points), np.min_scalar_type(max(0, len(self.seen) - 1)))
+        self._ids[self._length : self._length + len(points)] = numbers - 1
+        self._length += len(points)
+
+    def _reserve(self, more: int, dtype: Any) -> None:
+        size = self._length + more
+        if size > len(self._ids) or dtype.itemsize > self._ids.itemsize:
+            larger = np.empty(
+                max(size * 5 // 4, len(self._ids)), max(dtype, self._ids.dtype, key=lambda d: d.itemsize)
+            )
+            larger[: self._length] = self._ids[: self._length]
+            self._ids = larger
+
+    def ids_of(self, vocabulary: Vocabulary) -> Ids:
+        """The ids of all characters, in place where their type allows."""
+        final = np.searchsorted(vocabulary.points, self.seen)
+        dtype = np.min_scalar_type(max(0, len(vocabulary) - 1))
+        out = self._ids if dtype == self._ids.dtype else np.empty(self._length, dtype)
+        for start in range(0, self._length, BLOCK):
+            stop = min(start + BLOCK, self._length)
+            out[start:stop] = final[self._ids[start:stop]]
+        return out[: self._length]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
+
+
+def _bytes(path: Path) -> Iterator[bytes]:
+    try:
+        with _open(path) as file:
+            while block := file.read(BLOCK):
+                yield block
+    except FileNotFoundError:
+        raise TextError(f"there is no file {path}", "check the path") from None
+    except IsADirectoryError:
+        raise TextError(f"{path} is a folder", "name a text file in it") from None
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise TextError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    if str(path) == "-":
+        return sys.stdin.buffer
+    opened: IO[bytes] = OPENERS.get(path.suffix, open)(path, "rb")
+    return opened
+
+
+def _decoded(path: Path, encoding: str) -> Iterator[str]:
+    """The text of a file exactly as it is: no newline is translated, no mark removed."""
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)("strict")
+    except LookupError:
+        raise TextError(
+            f"there is no encoding {encoding!r}", "for example utf-8, latin-1, shift-jis"
+        ) from None
+    offset = lines = 0
+    for block in _bytes(path):
+        pending = len(decoder.getstate()[0])
+        try:
+            yield decoder.decode(block)
+        except UnicodeDecodeError as error:
+            raise _not_text(path, encoding, error, offset - pending, lines) from None
+        offset += len(block)
+        lines += block.count(b"\n")
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise _not_text(path, encoding, error, offset - len(error.object), lines) from None
+
+
+def _not_text(path: Path, encoding: str, error: UnicodeDecodeError, base: int, lines: int) -> TextError:
+    line = lines + error.object.count(b"\n", 0, error.start) + 1
+    return TextError(
+        f"{path} is not {encoding.upper()}: byte 0x{error.object[error.start]:02x}"
+        f" at offset {base + error.start} (line {line})",
+        "name its --encoding, or convert it, for example with: iconv -f LATIN1 -t UTF-8",
+    )

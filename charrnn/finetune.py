@@ -1,0 +1,48 @@
+"""A trained model for a new text: same weights, and room for characters that it never saw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .checkpoint import Checkpoint
+from .corpus import Corpus
+from .errors import TextError
+from .network import Network
+from .text import Vocabulary
+
+
+def adapt(checkpoint: Checkpoint, corpus: Corpus, extend: bool, seed: int) -> tuple[Network, Corpus]:
+    """The model's network with every character of its own and of the corpus, and the corpus in those ids.
+
+    A character keeps its weights whatever its new id is; new ones start as in an untrained model.
+    extend: whether new characters are added, or an error (TextError, which names them).
+    """
+    old, new = checkpoint.vocabulary, corpus.vocabulary
+    added = np.setdiff1d(new.points, old.points)
+    if old.level != new.level:
+        raise TextError(f"the model reads {old.level}s, the text {new.level}s", f"use --level {old.level}")
+    if added.size and not extend:
+        shown = ", ".join(repr(chr(point)) for point in added[:5])
+        raise TextError(
+            f"the text has {added.size} characters that the model lacks: {shown}", "allow --extend-vocab"
+        )
+    vocabulary = Vocabulary(np.union1d(old.points, new.points).astype(np.uint32), old.level)
+    ids_of = np.searchsorted(vocabulary.points, new.points).astype(np.min_scalar_type(len(vocabulary) - 1))
+    network = _grown(checkpoint.network, old, vocabulary, seed)
+    return network, replace(corpus, ids=ids_of[corpus.ids], vocabulary=vocabulary)
+
+
+def _grown(network: Network, old: Vocabulary, new: Vocabulary, seed: int) -> Network:
+    grown = Network(network.config, len(new), seed=seed)
+    rows = np.searchsorted(new.points, old.points)
+    for name, ours in network.weights._asdict().items():
+        theirs = getattr(grown.weights, name)
+        if name in ("out", "out_bias"):
+            theirs[:, rows] = ours
+        elif name == "embed" or (name == "input" and not network.config.embed_size):
+            theirs[rows[: len(ours)]] = ours
+        else:
+            theirs[...] = ours
+    return grown
