@@ -135,19 +135,23 @@ class BenchSetup:
 
 
 def option(name: str) -> str:
+    """How the command line spells a field."""
     return "--" + name.replace("_", "-")
 
 
 def at_least(name: str, value: float, least: float) -> None:
+    """Errors: UsageError for a value below `least`, infinite or NaN."""
     if not least <= value < float("inf"):
         raise UsageError(f"{option(name)} is {value}", f"it must be at least {least}")
 
 
 def above(name: str, value: float) -> None:
+    """Errors: UsageError for a value that is not above 0 and finite."""
     if not 0 < value < float("inf"):
         raise UsageError(f"{option(name)} is {value}", "it must be above 0")
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Errors: UsageError that lists the choices."""
     if value not in choices:
         raise UsageError(f"{option(name)} is {value!r}", f"choose one of: {', '.join(choices)}")

@@ -62,10 +62,11 @@ def score(network: Network, ids: Ids, team: Team) -> NDArray[np.float64]:
     def run(number: int) -> None:
         mine = np.arange(streams)[rows[number]]
         shard = network.shard(len(mine), min(CHUNK, length))
-        for offset in range(-WARM_UP if streams > 1 else 0, length, CHUNK):
+        before = range(-WARM_UP if streams > 1 else 0, 0, CHUNK)
+        for offset in [*before, *range(0, length, CHUNK)]:
             if offset == 0 and number == 0:
                 shard.rows_of_state[:, :, 0] = 0  # nothing precedes the first stream
-            width = min(CHUNK, length - offset)
+            width = min(CHUNK, (length if offset >= 0 else 0) - offset)
             at = mine[:, None] * length + np.arange(offset, offset + width)
             at = np.clip(at, 0, predicted - 1)  # beyond the ends: read, but not counted
             got = shard.score(ids[at], ids[at + 1])

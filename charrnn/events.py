@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Event:
+    """One thing that happened."""
+
     name: ClassVar[str]
 
     def record(self) -> dict[str, Any]:
@@ -33,12 +35,16 @@ class Start(Event):
 
 @dataclass(frozen=True)
 class Compiled(Event):
+    """All kernels are compiled, or were found compiled."""
+
     name = "compiled"
     seconds: float
 
 
 @dataclass(frozen=True)
 class Step(Event):
+    """One update of the parameters."""
+
     name = "step"
     step: int
     epoch: float
@@ -73,6 +79,8 @@ class Rewound(Event):
 
 @dataclass(frozen=True)
 class Resumed(Event):
+    """The run goes on from a checkpoint."""
+
     name = "resumed"
     step: int
     path: str
@@ -80,6 +88,8 @@ class Resumed(Event):
 
 @dataclass(frozen=True)
 class Sampled(Event):
+    """A text that the model draws now."""
+
     name = "sample"
     step: int
     text: str
@@ -87,6 +97,8 @@ class Sampled(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
+    """The loss on a text that is not trained on."""
+
     name = "eval"
     step: int
     epoch: float
@@ -99,6 +111,8 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class Saved(Event):
+    """A checkpoint is on the disk."""
+
     name = "checkpoint"
     step: int
     path: str
@@ -107,6 +121,8 @@ class Saved(Event):
 
 @dataclass(frozen=True)
 class End(Event):
+    """Nothing comes after."""
+
     name = "end"
     reason: str  # epochs, steps, time, patience, interrupted, diverged
     best: dict[str, Any]  # step, split, loss, bpc, perplexity

@@ -160,6 +160,7 @@ def _emit(
 
 
 def scalar_bytes(scalar: Any) -> int:
+    """Bytes of an LLVM float or double."""
     return 4 if isinstance(scalar, ir.FloatType) else 8
 
 
