@@ -54,6 +54,7 @@ def bench(
 
 
 def line(result: dict) -> str:  # type: ignore[type-arg]
+    """A row of the table."""
     ours = (
         f"{result['setup']:<36} {result['cell']:<5} {result['chars_per_s']:>10,.0f} {result['gflops']:>8.1f}"
     )

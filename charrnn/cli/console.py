@@ -1,22 +1,59 @@
-"""Where words go: notes and errors to stderr, results to stdout."""
+"""What people read beside the results: notes, waits and the error line; and where colour may be."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-WIDE = 10_000  # columns where there is no terminal: a line stays a line
+from .output import visible
+
+WIDE = 10_000  # columns where nothing is drawn: a line stays a line
 SLOW = 1.0  # seconds after which a wait is explained
 
 
+class Forgiving:
+    """A stream that may be lost (a closed pipe, a full disk, a terminal hung up) without any harm."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@cache
 def stderr() -> Console:
-    """For people: colour and pictures on a terminal alone; NO_COLOR and TERM=dumb are honoured."""
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
+    """The one console for notes, so that they go above a live display."""
+    return console(Forgiving(sys.stderr))
+
+
+@cache
+def stdout() -> Console:
+    return console(sys.stdout)
+
+
+def console(stream: Any) -> Console:
+    """Colour on a terminal alone, even with FORCE_COLOR; NO_COLOR and TERM=dumb are honoured."""
+    terminal = stream.isatty()
+    size = {} if terminal and os.environ.get("TERM") != "dumb" else {"width": WIDE, "height": 25}
+    return Console(file=stream, force_terminal=terminal, highlight=False, emoji=False, **size)  # type: ignore[arg-type]
 
 
 def note(text: str, quiet: bool = False) -> None:
@@ -26,20 +63,20 @@ def note(text: str, quiet: bool = False) -> None:
 
 def fail(text: str) -> None:
     """The line that ends a command that could not do what was asked."""
-    console = stderr()
-    console.print(Text("charrnn: ", style="bold red").append(text, style="not bold default"), soft_wrap=True)
+    line = Text("charrnn: ", style="bold red").append(visible(text), style="not bold default")
+    stderr().print(line, soft_wrap=True)
 
 
 @contextmanager
-def explain_wait(text: str, quiet: bool = False) -> Iterator[None]:
-    """Say `text` if what is done inside takes longer than a second."""
-    timer = threading.Timer(SLOW, note, (text, quiet))
-    timer.daemon = True
+def explain_compiling(quiet: bool = False) -> Iterator[None]:
+    """Around the first call of kernels: says that they compile if that takes longer than a second."""
+    begun = time.monotonic()
+    timer = threading.Timer(SLOW, note, ("compiling kernels, first run only (some seconds)", quiet))
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
-
-
-COMPILING = "compiling kernels, first run only (some seconds)"
+    seconds = time.monotonic() - begun
+    if seconds > SLOW:
+        note(f"compiled in {seconds:.1f} s", quiet)

@@ -1,13 +1,12 @@
-"""What a person sees while a model trains: a live display on a terminal, a line now and then elsewhere."""
+"""What a person sees while a model trains: a live picture on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import math
 import shlex
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -17,60 +16,92 @@ from rich.text import Text
 
 from ..evaluation import perplexity
 from ..events import Compiled, End, Evaluated, Event, Saved, Start, Step
-from .console import COMPILING, SLOW, note, stderr
+from .console import explain_compiling, stderr
 
-REFRESH = 0.1  # seconds between pictures on a terminal
+PICTURES = 5  # a second, on a terminal
 LINE = 5.0  # seconds between lines elsewhere
-SMOOTH = 0.05  # weight of the newest step in the loss and the speed that are shown
+SMOOTH = 0.1  # weight of the newest step in the loss and the speed that are shown
+ENDED = {"epochs": "all epochs done", "steps": "all steps done"}
+
+Words = list[tuple[str, str]]  # (name, value) of what is worth watching
+
+
+@contextmanager
+def display(quiet: bool) -> Iterator[Callable[[Event], None]]:
+    """A function to be called with each event."""
+    if quiet:
+        yield lambda event: None
+        return
+    console, figures = stderr(), Figures()
+    with ExitStack() as stack:
+        if live := console.is_terminal and not console.is_dumb_terminal:
+            stack.enter_context(
+                Live(
+                    console=console,
+                    get_renderable=lambda: picture(figures),
+                    refresh_per_second=PICTURES,
+                    redirect_stdout=False,
+                    redirect_stderr=False,
+                    transient=True,  # the summary takes its place
+                )
+            )
+        yield Narrator(console, figures, math.inf if live else LINE, stack.enter_context(ExitStack()))
 
 
 class Figures:
     """What is known of a run so far."""
 
-    def __init__(self, start: Start):
-        self.start = start
+    def __init__(self) -> None:
+        self.start: Start | None = None
         self.step: Step | None = None
         self.val: Evaluated | None = None
         self.saved: Saved | None = None
-        self.loss = self.seconds = 0.0  # of a step, smoothed
+        self.loss = self.speed = 0.0  # of a step, smoothed
 
     def add(self, event: Event) -> None:
-        if isinstance(event, Step):
-            seconds = (event.chars - (self.step.chars if self.step else 0)) / event.chars_per_s
-            weight = SMOOTH if self.step else 1
-            self.loss += weight * (event.loss - self.loss)
-            self.seconds += weight * (seconds - self.seconds)
-            self.step = event
-        elif isinstance(event, Evaluated):
-            self.val = event
-        elif isinstance(event, Saved):
-            self.saved = event
+        match event:
+            case Start():
+                self.start = event
+            case Step():
+                weight = max(SMOOTH, 1 / event.step)
+                self.loss += weight * (event.loss - self.loss)
+                self.speed += weight * (event.chars_per_s - self.speed)
+                self.step = event
+            case Evaluated():
+                self.val = event
+            case Saved():
+                self.saved = event
 
-    def words(self) -> list[tuple[str, str]]:
-        """(name, value) of what is worth watching."""
-        if self.step is None:
-            return []
+    def rows(self) -> list[Words]:
+        """Three figures a row: a table that fits into 60 columns."""
         step, start = self.step, self.start
-        words = [
-            ("step", f"{step.step}/{start.total_steps}"),
-            ("epoch", f"{step.epoch:.2f}"),
-            ("loss", f"{self.loss:.3f}"),
-            ("bpc", f"{self.loss / math.log(2):.3f}"),
-            ("perplexity", f"{perplexity(self.loss):.2f}"),
+        if not (step and start):
+            return []
+        left = step.elapsed_s / step.step * (start.total_steps - step.step)
+        rows = [
+            [
+                ("step", f"{step.step}/{start.total_steps}"),
+                ("epoch", f"{step.epoch:.2f}"),
+                ("left", duration(left)),
+            ],
+            losses("", self.loss),
+            [
+                ("lr", f"{step.lr:g}"),
+                ("grad norm", f"{step.grad_norm:.3f}"),
+                ("chars/s", f"{self.speed:,.0f}"),
+            ],
         ]
         if self.val:
-            words += [
-                ("val loss", f"{self.val.loss:.3f}"),
-                ("val bpc", f"{self.val.bpc:.3f}"),
-                ("val perplexity", f"{self.val.perplexity:.2f}"),
-            ]
-        return [
-            *words,
-            ("lr", f"{step.lr:.2g}"),
-            ("grad norm", f"{step.grad_norm:.2g}"),
-            ("chars/s", f"{step.chars / step.step / self.seconds:,.0f}"),
-            ("left", duration((start.total_steps - step.step) * self.seconds)),
-        ]
+            rows.insert(2, losses("val ", self.val.loss))
+        return rows
+
+
+def losses(prefix: str, loss: float) -> Words:
+    return [
+        (f"{prefix}loss", f"{loss:.3f}"),
+        (f"{prefix}bpc", f"{loss / math.log(2):.3f}"),
+        (f"{prefix}perplexity", f"{perplexity(loss):.2f}"),
+    ]
 
 
 def duration(seconds: float) -> str:
@@ -79,65 +110,36 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-class Display:
-    """Call it with each event of a run; `draw` is called when the picture should change."""
+class Narrator:
+    """Called with each event: says what starts, how it goes (once in `every` seconds) and how it ended."""
 
-    def __init__(self, console: Console, every: float, draw: Callable[[Figures], None]):
-        self.console, self.every, self.draw = console, every, draw
-        self.figures: Figures | None = None
-        self._drawn = 0.0
-        self._compiling = threading.Timer(SLOW, note, (COMPILING,))
-        self._compiling.daemon = True
+    def __init__(self, console: Console, figures: Figures, every: float, stack: ExitStack):
+        self.console, self.figures, self.every, self.stack = console, figures, every, stack
+        self._said = time.monotonic()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Start):
-            self.figures = Figures(event)
-            self.console.print(introduction(event))
-            self._compiling.start()
-        elif isinstance(event, Compiled):
-            self._compiling.cancel()
-            if event.seconds > SLOW:
-                self.console.print(f"compiled in {event.seconds:.1f} s", style="dim")
-        elif self.figures:
-            self.figures.add(event)
-            if isinstance(event, End):
-                self.draw(self.figures)
-                self.console.print(summary(self.figures, event))
-            elif isinstance(event, Evaluated) or time.monotonic() - self._drawn >= self.every:
-                self.draw(self.figures)
-                self._drawn = time.monotonic()
-
-    def close(self) -> None:
-        self._compiling.cancel()
-
-
-@contextmanager
-def display(quiet: bool) -> Iterator[Callable[[Event], None]]:
-    """A function to be called with each event."""
-    console = stderr()
-    if quiet:
-        yield lambda event: None
-    elif console.is_terminal and not console.is_dumb_terminal:
-        with Live(console=console, auto_refresh=False) as live:
-            shown = Display(console, REFRESH, lambda figures: live.update(picture(figures), refresh=True))
-            try:
-                yield shown
-            finally:
-                shown.close()
-    else:
-        shown = Display(console, LINE, lambda figures: console.print(line(figures)))
-        try:
-            yield shown
-        finally:
-            shown.close()
+        self.figures.add(event)
+        match event:
+            case Start():
+                self.console.print(introduction(event))
+                self.stack.enter_context(explain_compiling())
+            case Compiled():
+                self.stack.close()
+            case Step() if time.monotonic() - self._said >= self.every:
+                self._said = time.monotonic()
+                self.console.print(line(self.figures))
+            case End():
+                for row in summary(self.figures, event):
+                    self.console.print(row, soft_wrap=True)  # a command that wraps can still be copied
 
 
 def introduction(start: Start) -> Text:
     c, corpus = start.config, start.corpus
     text = Text(
         f"{c['cell']}, {c['num_layers']} x {c['hidden_size']} units, {start.params:,} parameters; "
+        f"{start.threads} threads, seed {start.seed}\n"
         f"{corpus['train']:,} characters to train on, {corpus['val']:,} to validate on (the text's tail), "
-        f"{corpus['vocab']} different; {start.threads} threads, seed {start.seed}"
+        f"{corpus['vocab']:,} different"
     )
     if start.batch_size < c["batch_size"]:
         text.append(f"\nthe text is short: {start.batch_size} streams in place of {c['batch_size']}")
@@ -147,35 +149,38 @@ def introduction(start: Start) -> Text:
 
 
 def line(figures: Figures) -> str:
-    return "  ".join(f"{name} {value}" for name, value in figures.words())
+    return "  ".join(f"{name} {value}" for row in figures.rows() for name, value in row)
 
 
 def picture(figures: Figures) -> RenderableType:
-    """A bar over the figures, as many to a row as the terminal is wide."""
-    done = figures.step.step if figures.step else 0
-    words = Text()
-    for name, value in figures.words():
-        words.append(f"{name} ".replace(" ", "\u00a0"), style="dim")
-        words.append(value, style="bold")
-        words.append("   ")
-    return Group(ProgressBar(total=figures.start.total_steps, completed=done), words)
+    """A bar over the figures; nothing before the first step."""
+    if not (figures.step and figures.start):
+        return Text()
+    bar, table = Table.grid(expand=True), Table.grid(padding=(0, 3))
+    bar.add_row(ProgressBar(total=figures.start.total_steps, completed=figures.step.step))
+    for row in figures.rows():
+        cells = [Text.assemble((f"{name} ", "dim"), (value, "bold"), no_wrap=True) for name, value in row]
+        table.add_row(*cells)
+    return Group(bar, table)
 
 
-def summary(figures: Figures, end: End) -> RenderableType:
+def summary(figures: Figures, end: End) -> Iterator[Text]:
     """The end of a run: what was reached, where it is, and how to use it."""
-    table = Table.grid(padding=(0, 2))
-    best = end.best
-    table.add_row("ended", f"{end.reason}, after {figures.step.step if figures.step else 0} steps")
+
+    def row(name: str, value: str, style: str = "") -> Text:
+        return Text.assemble((f"{name:<12}", "dim"), (value, style))
+
+    steps, best = figures.step.step if figures.step else 0, end.best
+    yield row("ended", f"{ENDED.get(end.reason, end.reason)}: {steps:,} steps in {duration(end.train_s)}")
+    yield row("speed", f"{end.chars_per_s:,.0f} characters/s")
+    if steps:
+        yield row("training", says(figures.loss))
     if "loss" in best:
-        table.add_row(
-            "best validation",
-            f"{best['loss']:.4f} nats, {best['bpc']:.4f} bits, perplexity {best['perplexity']:.3f} "
-            f"a character (step {best['step']})",
-        )
-    elif figures.step:
-        table.add_row("training loss", f"{figures.loss:.4f} nats a character")
-    table.add_row("speed", f"{end.chars_per_s:,.0f} characters/s, {end.train_s:.1f} s of training")
+        yield row("validation", says(best["loss"]))
     if figures.saved:
-        table.add_row("checkpoint", figures.saved.path)
-        table.add_row("try", f"charrnn sample {shlex.quote(figures.saved.path)} --temp 0.8")
-    return table
+        yield row("checkpoint", f"{figures.saved.path} (step {figures.saved.step:,})")
+        yield row("sample it", f"charrnn sample {shlex.quote(figures.saved.path)} --temp 0.8", "bold")
+
+
+def says(loss: float) -> str:
+    return ", ".join(f"{name} {value}" for name, value in losses("", loss))

@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
+from .files import name_of, read_text
+from .output import json_line
+
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.npz) written by charrnn train.")],
-    text: Annotated[Path, typer.Argument(help="A UTF-8 text to score; - reads stdin.", allow_dash=True)],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+    ],
+    text: Annotated[Path, typer.Argument(metavar="TEXT", help="A UTF-8 text to score; - reads stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     threads: Annotated[int, typer.Option(help="0: every core this process may use.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
@@ -19,24 +24,22 @@ def evaluate(
 
     Example: charrnn eval ckpt.npz unseen.txt
     """
-    import json
-
     from ..checkpoint import load
     from ..errors import TextError
     from ..evaluation import evaluate as score_of
     from ..parallel import Team
-    from ..text import read
-    from .console import COMPILING, explain_wait
+    from .console import explain_compiling
 
     model = load(checkpoint)
-    ids = model.vocabulary.encode(read(text), str(text))
+    ids = model.vocabulary.encode(read_text(text), name_of(text))
     if len(ids) < 2:
-        raise TextError(f"{text} has {len(ids)} characters", "scoring needs at least 2")
-    with explain_wait(COMPILING, quiet):
-        score = score_of(model.network, ids, Team(threads))
-    figures = {"loss": score.loss, "bpc": score.bpc, "perplexity": score.perplexity, "chars": score.chars}
+        raise TextError(f"{name_of(text)} has {len(ids)} characters", "scoring needs at least 2")
+    with explain_compiling(quiet):
+        score_of(model.network, ids[:2], Team(1))
+    score = score_of(model.network, ids, Team(threads))
     if as_json:
-        print(json.dumps(figures))
+        figures = {"loss": score.loss, "bpc": score.bpc, "perplexity": score.perplexity, "chars": score.chars}
+        print(json_line(figures))
     else:
         print(f"nats per character  {score.loss:.4f}")
         print(f"bits per character  {score.bpc:.4f}")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import GradcheckConfig
+from .. import cells
+from ..config import GradcheckConfig, ModelConfig
+from .output import json_line
+
+if TYPE_CHECKING:
+    from ..gradcheck import Row
 
 DEFAULT = GradcheckConfig()
 FAILED = 4
+HEADER = f"{'cell':<5} {'layers':>6}  {'tensor':<17} {'elements':>8}  {'error':>7}"
 
 
 def gradcheck(
@@ -34,40 +41,53 @@ def gradcheck(
 
     Example: charrnn gradcheck --cell lstm --num-layers 3
     """
-    import json
+    from .console import stdout
 
-    from .. import cells
-    from ..config import ModelConfig
-    from ..gradcheck import check
-    from .console import COMPILING, explain_wait
-
-    names = cells.names() if cell == "all" else [cell]
     config = GradcheckConfig(seq_len=seq_len, batch_size=batch_size, eps=eps, tol=tol, seed=seed)
-    rows = []
-    for name in names:
-        for layers in [num_layers] if num_layers is not None else [1, 2]:
-            model = ModelConfig(name, hidden_size, layers, embed_size, dropout, dtype)
-            with explain_wait(COMPILING, quiet):
-                found = list(check(model, config))
-            rows += found
-            if not as_json:
-                print("\n".join(lines(found)), flush=True)
-    passed = all(row.passed for row in rows)
-    if as_json:
-        print(json.dumps({"passed": passed, "tol": tol, "seed": seed, "rows": [asdict(row) for row in rows]}))
-    else:
-        worst = max(row.largest for row in rows)
-        verdict = "PASS" if passed else "FAIL"
-        elements = sum(row.elements for row in rows)
-        print(f"{verdict}: {elements} elements, largest relative error {worst:.1e} ({tol:g}), seed {seed}")
-    if not passed:
-        raise typer.Exit(FAILED)
-
-
-def lines(rows: list) -> list[str]:  # type: ignore[type-arg]
-    """One line for each tensor."""
-    return [
-        f"{'PASS' if row.passed else 'FAIL'}  {row.cell:<5} layers {row.num_layers}  {row.tensor:<18}"
-        f" {row.elements:>6} elements  {row.largest:.1e}"
-        for row in rows
+    models = [
+        ModelConfig(name, hidden_size, layers, embed_size, dropout, dtype)
+        for name in (cells.names() if cell == "all" else [cell])
+        for layers in ([1, 2] if num_layers is None else [num_layers])
     ]
+    rows: list[Row] = []
+    for row in results(models, config, quiet):
+        if not as_json:
+            stdout().print(*([] if rows else [HEADER]), line(row), sep="\n", soft_wrap=True)
+        rows.append(row)
+    failed = sum(not row.passed for row in rows)
+    if as_json:
+        print(
+            json_line({"passed": not failed, "tol": tol, "seed": seed, "rows": [asdict(row) for row in rows]})
+        )
+    else:
+        elements = sum(row.elements for row in rows)
+        stdout().print(
+            verdict(not failed),
+            f"{failed} of {len(rows)} tensors failed, {elements} elements, "
+            f"largest error {max(row.largest for row in rows):.1e} (allowed {tol:g}), seed {seed}",
+            soft_wrap=True,
+        )
+    raise typer.Exit(FAILED if failed else 0)
+
+
+def results(models: list[ModelConfig], config: GradcheckConfig, quiet: bool) -> Iterator[Row]:
+    from ..gradcheck import check
+    from .console import explain_compiling
+
+    for model in models:
+        rows = check(model, config)
+        with explain_compiling(quiet):
+            first = next(rows)
+        yield first
+        yield from rows
+
+
+def line(row: Row) -> str:
+    return (
+        f"{row.cell:<5} {row.num_layers:>6}  {row.tensor:<17} {row.elements:>8}  {row.largest:>7.1e}  "
+        f"{verdict(row.passed)}"
+    )
+
+
+def verdict(passed: bool) -> str:
+    return "[green]PASS[/]" if passed else "[bold red]FAIL[/]"

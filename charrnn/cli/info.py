@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
+from .output import json_line, visible
+
 
 def info(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.npz) written by charrnn train.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what a checkpoint holds: model, vocabulary, parameters, and how it was trained.
 
     Example: charrnn info ckpt.npz
     """
-    import json
-
     from ..checkpoint import load
 
     loaded = load(checkpoint)
@@ -27,7 +29,7 @@ def info(
         "vocabulary": loaded.vocabulary.text,
         "arrays": {name: list(shape) for name, shape in arrays.items()},
     }
-    print(json.dumps(facts) if as_json else "\n".join(lines(facts)))
+    print(json_line(facts) if as_json else "\n".join(lines(facts)))
 
 
 def lines(facts: dict[str, object]) -> list[str]:
@@ -45,9 +47,4 @@ def lines(facts: dict[str, object]) -> list[str]:
 def plain(value: object) -> str:
     if isinstance(value, list):
         return " x ".join(map(str, value))
-    return f"{value:.6g}" if isinstance(value, float) else ascii_controls(str(value))
-
-
-def ascii_controls(text: str) -> str:
-    """`text` with characters that could move a cursor or hide others shown as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return f"{value:.6g}" if isinstance(value, float) else visible(str(value))

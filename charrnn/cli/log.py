@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import math
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from ..errors import UsageError
-from ..events import Event, Step
+from ..errors import CharrnnError
+from ..events import Event, Start, Step
+from .output import json_line
 
 EVERY = 10  # steps between those that are logged
 
 
 class JsonLog:
-    """Call it with each event.  Errors: UsageError if the run's results exist and `force` is not given."""
+    """Call it with each event; of the steps, the first, the last and every tenth are logged."""
 
-    def __init__(self, checkpoint: Path, path: Path, force: bool):
-        for existing in (checkpoint, path):
-            if existing.exists() and not force:
-                raise UsageError(f"{existing} exists", "choose another --out, or --force to overwrite it")
-        self.path = path
+    def __init__(self, path: Path):
+        self.path, self._last = path, 0
 
     def __enter__(self) -> JsonLog:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("w", encoding="utf-8")
+        try:
+            self._file = self.path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise self._failure(error) from None
         return self
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
+        with suppress(OSError):  # what was not written has been told
+            self._file.close()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Step) and event.step % EVERY:
+        if isinstance(event, Start):
+            self._last = event.total_steps
+        if isinstance(event, Step) and event.step % EVERY and event.step not in (1, self._last):
             return
-        self._file.write(json.dumps(finite(event.record()), ensure_ascii=False) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json_line(event.record()) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._failure(error) from None
 
-
-def finite(value: Any) -> Any:
-    """JSON has no infinity: a figure that is not finite becomes null."""
-    if isinstance(value, dict):
-        return {key: finite(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    def _failure(self, error: OSError) -> CharrnnError:
+        return CharrnnError(f"{self.path} cannot be written: {error.strerror}", "choose another --log")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .. import __version__
 from ..errors import CharrnnError
 from . import evaluate, gradcheck, info, sample, train
+from .output import drop_unwritten, open_closed_streams
+
+INTERRUPTED = 130
+WRONG_USAGE = typer.BadParameter.__mro__[1]  # click's UsageError, inside Typer or not by its version
 
 app = typer.Typer(
     name="charrnn",
     help="Character-level language models: train, sample, score and check recurrent networks on a CPU.",
-    no_args_is_help=True,
+    epilog="Example: charrnn train corpus.txt",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -44,24 +48,47 @@ def options(
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 3 diverged, 4 check failed, 130 Ctrl-C."""
+    """Exit codes: 0 done, 1 failed, 2 wrong usage, 3 diverged, 4 gradient check failed, 130 Ctrl-C."""
+    open_closed_streams()
     try:
-        app()
-    except CharrnnError as error:
-        _fail(error, error.code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit as stop:  # Typer's answer to a closed pipe, and the end of shell completion
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        code = 0
     except BrokenPipeError:  # the reader has what it wanted: charrnn sample ... | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except (OSError, MemoryError) as error:
-        _fail(error, 1)
+        code = 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        if os.environ.get("CHARRNN_DEBUG"):
+            raise
+        code = _fail(error)
+    drop_unwritten()
+    sys.exit(code)
 
 
-def _fail(error: BaseException, code: int) -> None:
+def _fail(error: Exception) -> int:
+    """Say in one line what went wrong; the exit code."""
     from .console import fail
 
-    if os.environ.get("CHARRNN_DEBUG"):
-        raise error
-    fail(str(error) or type(error).__name__)
-    sys.exit(code)
+    code = 1
+    match error:
+        case CharrnnError():
+            line, code = str(error), error.code
+        case _ if isinstance(error, WRONG_USAGE):
+            line, code = _usage(error), 2
+        case OSError():
+            line = f"{error.filename or 'stdout'}: {error.strerror or error}"
+        case MemoryError():
+            line = f"not enough memory; {error}"
+        case _:
+            line = f"unexpected {type(error).__name__}: {error}; charrnn --debug COMMAND ... shows where"
+    fail(line)
+    return code
+
+
+def _usage(error: Any) -> str:
+    message = error.format_message().strip().rstrip(".")
+    return f"{message}; see {error.ctx.command_path if error.ctx else 'charrnn'} --help"

@@ -9,12 +9,15 @@ from typing import Annotated
 import typer
 
 from ..config import SampleConfig
+from .output import write
 
 DEFAULT = SampleConfig()
 
 
 def sample(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.npz) written by charrnn train.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+    ],
     length: Annotated[int, typer.Option(help="Characters to draw; 0: without end.")] = DEFAULT.length,
     temp: Annotated[
         float, typer.Option(help="Temperature: below 1 safer, above 1 bolder; 0: the most likely character.")
@@ -32,23 +35,21 @@ def sample(
     """
     import secrets
 
+    config = SampleConfig(length, temp, prime, secrets.randbelow(2**32) if seed is None else seed)
+
+    # Numba comes with these: after the options are known to be right
     from ..checkpoint import load
     from ..sampling import sample as characters
-    from .console import COMPILING, explain_wait, note
+    from .console import explain_compiling, note
 
-    config = SampleConfig(length, temp, prime, secrets.randbelow(2**32) if seed is None else seed)
     text = characters(load(checkpoint), config)
-    with explain_wait(COMPILING, quiet):
+    with explain_compiling(quiet):
         first = next(text, "")
-    write((prime if echo else "") + first)
-    for block in text:
-        write(block)
-    if sys.stdout.isatty():
-        write("\n")
-    note(f"seed {config.seed}", quiet or seed is not None)
-
-
-def write(text: str) -> None:
-    """To stdout as UTF-8 whatever the locale, byte for byte, at once."""
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
-    sys.stdout.buffer.flush()
+    note(f"seed {config.seed}", quiet)
+    try:
+        write((prime if echo else "") + first)
+        for block in text:
+            write(block)
+    finally:
+        if sys.stdout.isatty():
+            write("\n")

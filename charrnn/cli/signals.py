@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-from .console import note
+from .console import note, stderr
 
 NAMES = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+STOPPING = "stopping after this step; once more to leave at once"
 
 
 class Stopper:
     """While entered, a signal calls `stop`; afterwards `code` is the exit code it asks for, 0 without one."""
 
-    def __init__(self, stop: Callable[[], None]):
-        self._stop, self.code = stop, 0
+    def __init__(self, stop: Callable[[], None], quiet: bool = False):
+        self._stop, self._quiet, self.code = stop, quiet, 0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Stopper:
@@ -32,7 +34,15 @@ class Stopper:
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         if self.code:
-            os._exit(self.code)
+            self._leave()
         self.code = 128 + number
         self._stop()
-        note("stopping after this step; once more to leave at once")
+        # in a thread: what the signal interrupted may be writing to stderr itself
+        threading.Thread(target=note, args=(STOPPING, self._quiet)).start()
+
+    def _leave(self) -> None:
+        try:
+            if stderr().is_terminal:
+                os.write(2, b"\x1b[?25h\n")  # a live display hides the cursor
+        finally:
+            os._exit(self.code)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from .. import cells
 from ..config import ModelConfig, TrainConfig
+from .files import default_checkpoint, make_folder, read_text, refuse_to_overwrite
+from .log import JsonLog
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
 
@@ -15,9 +19,13 @@ MODEL, TRAIN = ModelConfig(), TrainConfig()
 def train(
     corpus: Annotated[
         list[Path],
-        typer.Argument(help="UTF-8 text files, read one after the other; - reads stdin.", allow_dash=True),
+        typer.Argument(
+            metavar="CORPUS...", help="UTF-8 text files, read one after the other; - reads stdin."
+        ),
     ],
-    cell: Annotated[str, typer.Option(help="rnn, gru or lstm.", rich_help_panel="Model")] = MODEL.cell,
+    cell: Annotated[
+        str, typer.Option(help=f"One of {', '.join(cells.names())}.", rich_help_panel="Model")
+    ] = MODEL.cell,
     hidden_size: Annotated[
         int, typer.Option(help="Hidden units of a layer.", rich_help_panel="Model")
     ] = MODEL.hidden_size,
@@ -82,30 +90,31 @@ def train(
 
     Example: charrnn train corpus.txt --cell gru --hidden-size 512
     """
-    from ..text import read
-    from ..training import Trainer
-    from .display import display
-    from .log import JsonLog
-    from .signals import Stopper
-
     model = ModelConfig(cell, hidden_size, num_layers, embed_size, dropout, dtype)
     config = TrainConfig(
         batch_size, seq_len, lr, clip_norm, epochs, max_steps, val_fraction, eval_every, seed, threads
     )
-    path = out or Path("checkpoints") / f"{stem(corpus[0])}-{cell}.npz"
-    text = "".join(read(file) for file in corpus)
-    trainer = Trainer(text, model, config, path)
-    with (
-        JsonLog(path, log or path.with_suffix(".jsonl"), force) as record,
-        Stopper(trainer.stop) as stopper,
-        display(quiet) as show,
-    ):
+    path = out or default_checkpoint(corpus[0], cell)
+    log = log or path.parent / f"{path.stem}.jsonl"
+    refuse_to_overwrite(path, log, corpus, force)
+    raise typer.Exit(run(corpus, model, config, path, log, quiet))
+
+
+def run(
+    corpus: list[Path], model: ModelConfig, config: TrainConfig, path: Path, log: Path, quiet: bool
+) -> int:
+    """Train, log and show it; the exit code."""
+    from ..training import Trainer
+    from .display import display
+    from .signals import Stopper
+
+    cells.find(model.cell)  # before a text is read that may be long
+    text = "".join(map(read_text, corpus))
+    trainer = Trainer(text, model, config, path, command=["charrnn", *sys.argv[1:]])
+    make_folder(path.parent)
+    make_folder(log.parent)
+    with JsonLog(log) as record, display(quiet) as show, Stopper(trainer.stop, quiet) as stopper:
         for event in trainer.run():
             record(event)
             show(event)
-    if stopper.code:
-        raise typer.Exit(stopper.code)
-
-
-def stem(corpus: Path) -> str:
-    return "stdin" if str(corpus) == "-" else corpus.name.split(".")[0] or "corpus"
+    return stopper.code

@@ -1,0 +1,61 @@
+"""What was asked for, on stdout: exact bytes into a pipe, nothing harmful on a terminal."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import unicodedata
+from typing import Any
+
+
+def open_closed_streams() -> None:
+    """A stream the caller closed (`>&-`) is None in Python, and the next file opened would take its number.
+
+    /dev/null takes it instead; in stdout's place for reading alone, so that writing results fails.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            if null != number:
+                os.dup2(null, number)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # in a locale that cannot say it
+
+
+def drop_unwritten() -> None:
+    """Flush stdout; what it does not take is dropped, or the interpreter would try, and fail, once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write(text: str) -> None:
+    """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal."""
+    if sys.stdout.isatty():
+        text = visible(text, keep="\n\t")
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+    sys.stdout.buffer.flush()
+
+
+def visible(text: str, keep: str = "") -> str:
+    """`text` with control characters and lone surrogates as escapes, but for those in `keep`."""
+    hidden = {c for c in set(text) if unicodedata.category(c) in ("Cc", "Cs")}.difference(keep)
+    return text.translate({ord(c): repr(c)[1:-1] for c in hidden})
+
+
+def json_line(value: Any) -> str:
+    """One JSON document; a figure that is not finite, which JSON cannot say, becomes null."""
+    import json
+
+    return json.dumps(_finite(value), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

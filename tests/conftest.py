@@ -1,0 +1,29 @@
+"""Settings of the whole suite: the same examples in every run, and no clock in any verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+import support
+
+from charrnn import checkpoint
+from charrnn.text import Vocabulary
+
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def fables() -> str:
+    """The text that comes with the repository."""
+    return support.FABLES.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A sound checkpoint, to be damaged."""
+    path, vocabulary = tmp_path / "model.npz", Vocabulary.of("abc\n")
+    checkpoint.save(path, checkpoint.Checkpoint(support.network("gru", 4, 3), vocabulary, {}))
+    return path

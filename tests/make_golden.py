@@ -1,0 +1,57 @@
+"""Write golden_torch.npz: what PyTorch answers, so that the tests can ask where it is not installed.
+
+    python tests/make_golden.py        (needs torch; the CPU build does)
+
+Keys are "CASE/NAME", in float64. For each case CELL-LAYERS, and one with an embedding: the weights
+under a checkpoint's names (biases in PyTorch's two parts), inputs and targets (B, T), the carried state
+(L, states, B, H), logits (B, T, V), the mean loss, and "grad NAME" of every parameter and of the state.
+For the case adam: start, the gradients of 100 steps, lr, and the values after each step of torch.optim.Adam.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch_twin
+
+HIDDEN, VOCAB, BATCH, STEPS = 6, 9, 3, 7
+CASES = [(cell, layers, 0) for cell in torch_twin.KINDS for layers in (1, 2)] + [("gru", 2, 4)]
+
+
+def case(cell: str, layers: int, embed: int) -> dict[str, np.ndarray]:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    twin = torch_twin.Twin(cell, VOCAB, HIDDEN, layers, embed)
+    text = rng.integers(0, VOCAB, (BATCH, STEPS + 1))
+    state = rng.uniform(-0.9, 0.9, (layers, 2 if cell == "lstm" else 1, BATCH, HIDDEN))
+    return torch_twin.answer(twin, text[:, :-1], text[:, 1:], state)
+
+
+def adam(steps: int = 100, size: int = 40, lr: float = 0.01) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    start = rng.standard_normal(size)
+    grads = rng.standard_normal((steps, size)) * np.logspace(-9, 1, size)  # down to Adam's epsilon
+    parameter = torch.nn.Parameter(torch.from_numpy(start.copy()))
+    optimiser = torch.optim.Adam([parameter], lr=lr)
+    values = []
+    for grad in grads:
+        parameter.grad = torch.from_numpy(grad)
+        optimiser.step()
+        values.append(parameter.detach().numpy().copy())
+    return {"start": start, "grads": grads, "lr": np.array(lr), "values": np.array(values)}
+
+
+def main() -> None:
+    cases = {f"{cell}-{layers}{'-embed' if e else ''}": case(cell, layers, e) for cell, layers, e in CASES}
+    arrays = {
+        f"{name}/{key}": array
+        for name, entries in (cases | {"adam": adam()}).items()
+        for key, array in entries.items()
+    }
+    np.savez(Path(__file__).parent / "golden_torch.npz", **arrays)
+
+
+if __name__ == "__main__":
+    main()

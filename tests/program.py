@@ -1,0 +1,138 @@
+"""Running the real program: in a pipe, in a shell, or on a terminal of its own."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+LINES = "The \x1b[31mred\x1b[0m fox said:\ta\u00e9 \u8a9e, \x9b and \x07 are odd.\r\nWas it? It was.\n"
+TEXT = LINES * 40
+SMALL = ["--cell", "rnn", "--hidden-size", "8", "--seq-len", "16", "--batch-size", "4", "--threads", "2"]
+ENDLESS = [*SMALL, "--epochs", "1e9", "--eval-every", "1000000"]
+PATIENCE = 60.0  # seconds after which a program hangs
+COLOURS = ("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "GITHUB_ACTIONS")
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's, without what bends colours and widths."""
+    kept = {k: v for k, v in os.environ.items() if k not in (*COLOURS, "COLUMNS", "LINES", "CHARRNN_DEBUG")}
+    return kept | {"TERM": "xterm-256color"} | changes
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "charrnn", *map(str, arguments)]
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: bytes
+    err: str
+
+
+def run(*arguments: object, cwd: Path, stdin: bytes = b"", **changes: str) -> Outcome:
+    """`charrnn ARGUMENTS` with pipes for stdin, stdout and stderr."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        env=environment(**changes),
+        timeout=PATIENCE,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr.decode())
+
+
+def shell(line: str, cwd: Path) -> Outcome:
+    """A line of bash, in which $CHARRNN is the program; the code is that of the program, first in a pipe."""
+    program = environment(CHARRNN=" ".join(command()))
+    done = subprocess.run(
+        ["bash", "-c", f"{line}\nexit ${{PIPESTATUS[0]}}"],
+        cwd=cwd,
+        capture_output=True,
+        env=program,
+        timeout=PATIENCE,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr.decode())
+
+
+class Terminal:
+    """`charrnn ARGUMENTS` on a pseudo-terminal, which all three of its streams are."""
+
+    def __init__(self, *arguments: object, cwd: Path, columns: int, **changes: str):
+        self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (30, columns))
+        self.process = subprocess.Popen(
+            command(*arguments), cwd=cwd, stdin=slave, stdout=slave, stderr=slave, env=environment(**changes)
+        )
+        os.close(slave)
+        self.shown = ""
+
+    def read(self, until: str | None = None) -> str:
+        """All that is shown up to `until`, or to the end."""
+        deadline = time.monotonic() + PATIENCE
+        while until is None or until not in self.shown:
+            ready, _, _ = select.select([self._master], [], [], deadline - time.monotonic())
+            assert ready, f"the program hangs; it showed {self.shown!r}"
+            try:
+                block = os.read(self._master, 65536)
+            except OSError:  # Linux's way to say that nobody is at the other end
+                block = b""
+            if not block:
+                assert until is None, f"ended without {until!r}; it showed {self.shown!r}"
+                break
+            self.shown += block.decode(errors="replace")
+        return self.shown
+
+    def end(self) -> int:
+        self.read()
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+
+
+@contextmanager
+def terminal(*arguments: object, cwd: Path, columns: int = 100, **changes: str) -> Iterator[Terminal]:
+    opened = Terminal(*arguments, cwd=cwd, columns=columns, **changes)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def started(*arguments: object, cwd: Path, **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """The program, running, with a pipe for stderr."""
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**changes),
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.02)

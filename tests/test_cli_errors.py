@@ -1,0 +1,170 @@
+"""What a person can get wrong ends in one line that says what, where and what to do, and harms nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from program import SMALL, run, shell
+
+from charrnn import checkpoint
+
+pytest_plugins = ["trained"]
+
+ORDINARY = "An ordinary text, of two lines.\nThis is the second.\n"
+NOT_UTF8 = b"fine\nfine\nthen \xff\xfe"  # the first bad byte is at offset 15, in line 3
+
+
+def unreadable() -> str:
+    """A file that opens or reads with an error, for root too."""
+    return "locked.txt" if os.geteuid() else "/proc/self/mem"
+
+
+@pytest.fixture
+def folder(tmp_path, trained) -> Path:
+    (tmp_path / "text.txt").write_text(ORDINARY)
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "short.txt").write_text("a")
+    (tmp_path / "latin.txt").write_bytes(NOT_UTF8)
+    (tmp_path / "mine.npz").write_text("not an archive")
+    (tmp_path / "cut.npz").write_bytes(trained.checkpoint.read_bytes()[:-100])
+    (tmp_path / "locked.txt").write_text(ORDINARY)
+    (tmp_path / "locked.txt").chmod(0)
+    (tmp_path / "model.npz").write_bytes(trained.checkpoint.read_bytes())
+    (tmp_path / "a folder").mkdir()
+    return tmp_path
+
+
+# (arguments, exit code, what the line must say)
+TRAIN = [
+    (["missing.txt"], 1, ["no file missing.txt", "path"]),
+    (["empty.txt"], 1, ["0 characters", "more text"]),
+    (["short.txt"], 1, ["1 characters", "more text"]),
+    (["a folder"], 1, ["a folder is a folder"]),
+    (["latin.txt"], 1, ["latin.txt", "UTF-8", "0xff", "offset 15", "line 3", "iconv"]),
+    ([unreadable()], 1, [unreadable(), "cannot be read"]),
+    (["text.txt", "latin.txt"], 1, ["latin.txt", "offset 15"]),
+    ([], 2, ["CORPUS", "charrnn train --help"]),
+    (["text.txt", "--hiden-size", "3"], 2, ["--hiden-size", "--hidden-size", "charrnn train --help"]),
+    (["text.txt", "--hidden-size", "many"], 2, ["--hidden-size", "integer"]),
+    (["text.txt", "--cell", "transformer"], 2, ["'transformer'", "gru, lstm, rnn"]),
+    (["text.txt", "--cell", "../evil"], 2, ["'../evil'", "gru, lstm, rnn"]),
+    (["text.txt", "--dtype", "float16"], 2, ["float16", "float32 or float64"]),
+    (["text.txt", "--hidden-size", "-5"], 2, ["--hidden-size is -5", "at least 1"]),
+    (["text.txt", "--num-layers", "0"], 2, ["--num-layers is 0"]),
+    (["text.txt", "--embed-size", "-1"], 2, ["--embed-size is -1"]),
+    (["text.txt", "--dropout", "1"], 2, ["--dropout is 1"]),
+    (["text.txt", "--batch-size", "-1"], 2, ["--batch-size is -1"]),
+    (["text.txt", "--seq-len", "0"], 2, ["--seq-len is 0"]),
+    (["text.txt", "--lr", "nan"], 2, ["--lr is nan"]),
+    (["text.txt", "--epochs", "0"], 2, ["--epochs is 0"]),
+    (["text.txt", "--val-fraction", "1"], 2, ["--val-fraction is 1"]),
+    (["text.txt", "--seed", "-1"], 2, ["--seed is -1"]),
+    (["text.txt", "--threads", "-1"], 2, ["--threads is -1"]),
+    (["text.txt", "--out", "mine.npz"], 2, ["mine.npz exists", "--force"]),
+    (["text.txt", "--out", "a folder"], 2, ["a folder is a folder"]),
+    (["text.txt", "--out", "."], 2, [". is a folder"]),
+    (["text.txt", "--out", "text.txt", "--force"], 2, ["text.txt is a text to train on"]),
+    (["text.txt", "--log", "text.txt", "--force"], 2, ["text.txt is a text to train on"]),
+    (["text.txt", "--out", "x.jsonl"], 2, ["x.jsonl would be both"]),
+    (["text.txt", "--out", "text.txt/x.npz"], 1, ["text.txt cannot be written"]),
+]
+CHECKPOINT = [
+    (["missing.npz"], ["no file missing.npz"]),
+    (["a folder"], ["a folder is a folder"]),
+    (["mine.npz"], ["mine.npz is no charrnn checkpoint"]),
+    (["cut.npz"], ["cut.npz is no charrnn checkpoint"]),
+]
+OTHER = [
+    (["sample", "model.npz", "--prime", "It ? \u0416"], 1, ["prime", "U+0416", "character 5"]),
+    (["sample", "model.npz", "--temp", "-1"], 2, ["--temp is -1"]),
+    (["sample", "model.npz", "--length", "-1"], 2, ["--length is -1"]),
+    (["eval", "model.npz", "latin.txt"], 1, ["latin.txt", "offset 15"]),
+    (["eval", "model.npz", "empty.txt"], 1, ["empty.txt has 0 characters", "at least 2"]),
+    (["eval", "model.npz", "-"], 1, ["stdin has 0 characters"]),
+    (["eval", "model.npz", "text.txt"], 1, ["text.txt", "never saw", "U+0041", "character 0 (line 1)"]),
+    (["eval", "model.npz"], 2, ["TEXT", "charrnn eval --help"]),
+    (["gradcheck", "--cell", "foo"], 2, ["'foo'", "gru, lstm, rnn"]),
+    (["gradcheck", "--tol", "0"], 2, ["--tol is 0"]),
+    (["gradcheck", "--num-layers", "0"], 2, ["--num-layers is 0"]),
+    (["gradcheck", "--seq-len", "-2"], 2, ["--seq-len is -2"]),
+    (["trian", "text.txt"], 2, ["'trian'"]),
+    (["--nonsense"], 2, ["--nonsense", "charrnn --help"]),
+]
+CASES = [
+    *((["train", *arguments], code, words) for arguments, code, words in TRAIN),
+    *((["sample", *arguments], 1, words) for arguments, words in CHECKPOINT),
+    *((["info", *arguments], 1, words) for arguments, words in CHECKPOINT[:1]),
+    *((["eval", *arguments, "text.txt"], 1, words) for arguments, words in CHECKPOINT[:1]),
+    *OTHER,
+]
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    (folder / "locked.txt").chmod(0o600)
+    held = {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+    (folder / "locked.txt").chmod(0)
+    return held
+
+
+@pytest.mark.parametrize("arguments, code, words", CASES, ids=[" ".join(case[0]) for case in CASES])
+def test_one_line_says_what_is_wrong(arguments, code, words, folder):
+    before = contents(folder)
+    done = run(*arguments, cwd=folder)
+    assert done.code == code, done.err
+    assert done.out == b""
+    assert done.err.startswith("charrnn: ") and done.err.endswith("\n")
+    assert len(done.err.splitlines()) <= 2, done.err
+    assert "Traceback" not in done.err and "unexpected" not in done.err
+    for word in words:
+        assert word in done.err
+    assert contents(folder) == before
+
+
+def test_a_name_cannot_steer_the_terminal(folder):
+    done = run("info", "no\n\x1b[2Jsuch", cwd=folder)
+    assert done.err.splitlines() == ["charrnn: there is no file no\\n\\x1b[2Jsuch; check the path"]
+
+
+def test_debug_shows_the_traceback(folder):
+    done = run("--debug", "info", "missing.npz", cwd=folder)
+    assert done.code == 1
+    assert "Traceback" in done.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "$CHARRNN sample model.npz -q",
+        "$CHARRNN info model.npz",
+        "$CHARRNN --help",
+    ],
+)
+def test_a_full_disk_is_one_line(line, folder):
+    done = shell(f"{line} > /dev/full", folder)
+    assert done.code == 1
+    assert done.err == "charrnn: stdout: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_a_log_that_cannot_be_written_is_one_line(folder):
+    done = run("train", "text.txt", *SMALL, "--log", "/dev/full", "-q", "--out", "m.npz", cwd=folder)
+    assert done.code == 1
+    assert done.err == "charrnn: /dev/full cannot be written: No space left on device; choose another --log\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize("lost", ["2>&-", "2>/dev/full"])
+def test_losing_stderr_does_not_stop_training(lost, folder):
+    options = " ".join([*SMALL, "--max-steps", "3", "--out", "m.npz"])
+    done = shell(f"$CHARRNN train text.txt {options} {lost}", folder)
+    assert (done.code, done.err) == (0, "")
+    assert checkpoint.load(folder / "m.npz")
+
+
+def test_a_closed_stdout_is_an_error_where_results_go_there(folder):
+    done = shell("$CHARRNN sample model.npz -q >&-", folder)
+    assert done.code == 1
+    assert done.err == "charrnn: stdout: Bad file descriptor\n"

@@ -1,0 +1,210 @@
+"""Training learns, repeats itself bit by bit on any number of threads, clips, and keeps the best model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import support
+from support import CELLS
+
+from charrnn import checkpoint, events
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import DivergedError, TextError
+from charrnn.evaluation import score
+from charrnn.network import Shard
+from charrnn.parallel import Team
+from charrnn.training import Trainer
+
+
+def trainer(text: str, path: Path, model: dict[str, Any] | None = None, **config: Any) -> Trainer:
+    defaults = {"epochs": 1e6, "val_fraction": 0.0, "threads": 1}
+    return Trainer(text, ModelConfig(**(model or {})), TrainConfig(**(defaults | config)), path)
+
+
+def of_kind(kind: type, run: Iterator[events.Event]) -> list[Any]:
+    return [event for event in run if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_short_text_is_learnt_by_heart(cell, fables, tmp_path):
+    model = {"cell": cell, "hidden_size": 48}
+    run = trainer(fables[40:240], tmp_path / "m.npz", model, lr=0.01, batch_size=4, seq_len=49, max_steps=250)
+    losses = [step.loss for step in of_kind(events.Step, run.run())]
+    assert losses[0] > 3
+    assert losses[-1] < 0.05
+
+
+def parameters(cell: str, text: str, path: Path, **config: Any) -> np.ndarray:
+    """After five steps on shards of 16, 16 and 8 sequences, and more than one block of parameters."""
+    model = {"cell": cell, "hidden_size": 100, "num_layers": 2, "dropout": 0.3}
+    run = trainer(text, path, model, batch_size=40, seq_len=16, max_steps=5, **config)
+    parallel = run.learner.parallel
+    assert len(parallel.shards) == 3 and len(parallel.blocks) > 1
+    list(run.run())
+    return run.network.flat
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(cell, fables, tmp_path):
+    first = parameters(cell, fables[:3000], tmp_path / "m.npz")
+    saved = (tmp_path / "m.npz").read_bytes()
+    for threads in (1, 2, 3, 4):
+        again = parameters(cell, fables[:3000], tmp_path / f"{threads}.npz", threads=threads)
+        np.testing.assert_array_equal(again, first, err_msg=f"{threads} threads")
+    arrays = [np.load(path) for path in (tmp_path / "m.npz", tmp_path / "3.npz")]
+    for name in set(arrays[0].files) - {"meta"}:  # which tells the number of threads
+        assert arrays[0][name].tobytes() == arrays[1][name].tobytes()
+    assert saved == (tmp_path / "1.npz").read_bytes()
+
+
+def test_another_seed_gives_other_bits(fables, tmp_path):
+    first, other = (parameters("gru", fables[:3000], tmp_path / "m.npz", seed=seed) for seed in (0, 1))
+    assert (first != other).mean() > 0.99
+
+
+def test_every_shard_of_every_step_and_seed_has_its_own_dropout_masks(fables, tmp_path, monkeypatch):
+    gradient, keys = Shard.gradient, []
+
+    def note_key(shard: Shard, *arguments: Any) -> float:
+        if shard.batch > 1:  # not the one that only compiles
+            keys.append(arguments[-1])
+        return gradient(shard, *arguments)
+
+    monkeypatch.setattr(Shard, "gradient", note_key)
+    model = {"dropout": 0.3, "hidden_size": 4}
+    config = {"batch_size": 40, "seq_len": 16, "max_steps": 4}
+    for seed in (0, 1):
+        list(trainer(fables[:3000], tmp_path / "m.npz", model, seed=seed, **config).run())
+    assert len(keys) == len(set(keys)) == 2 * 4 * 3
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.01, 1e9])
+def test_the_norm_is_reported_unclipped_and_the_update_clipped(clip, fables, tmp_path):
+    """The first moment after one step is a tenth of the gradient that Adam was given."""
+    model = {"cell": "lstm", "hidden_size": 12, "dtype": "float64"}
+    run = trainer(
+        fables[:3000], tmp_path / "m.npz", model, batch_size=40, seq_len=16, clip_norm=clip, max_steps=1
+    )
+    net = run.network
+    net.pack()
+    _, named, _ = support.gradient(net.shard(40, 16), *run.streams.chunk(0))  # one shard in place of three
+    grad = np.zeros(net.layout.size)
+    for name, view in net.layout.named(grad).items():
+        view[...] = named[name]
+    norm = math.sqrt(float(np.sum(grad**2)))
+    (step,) = of_kind(events.Step, run.run())
+    assert step.grad_norm == pytest.approx(norm, rel=1e-12)
+    factor = clip / norm if clip == 0.01 else 1
+    np.testing.assert_allclose(run.learner.moments[0], 0.1 * factor * grad, rtol=1e-9, atol=1e-15)
+    assert norm > 0.02  # so that 0.01 clips
+
+
+def test_the_loss_of_a_step_is_the_mean_over_its_chunk(fables, tmp_path):
+    run = trainer(
+        fables[:3000], tmp_path / "m.npz", {"hidden_size": 12}, batch_size=40, seq_len=16, max_steps=2
+    )
+    run.network.pack()
+    expected = run.network.shard(40, 16).score(*run.streams.chunk(0)).mean()
+    first, second = of_kind(events.Step, run.run())
+    assert first.loss == pytest.approx(expected, rel=1e-6)
+    assert first.bpc == pytest.approx(first.loss / math.log(2))
+    assert (first.chars, second.chars) == (640, 1280)
+
+
+def test_the_state_is_carried_between_chunks_and_not_between_epochs(fables, tmp_path):
+    run = trainer(fables[:200], tmp_path / "m.npz", {"hidden_size": 6}, lr=1e-9, batch_size=2, seq_len=25)
+    run.config = TrainConfig(lr=1e-9, epochs=2, threads=1)
+    run.network.pack()
+    shard = run.network.shard(2, 25)
+    expected = [shard.score(*chunk).mean() for chunk in run.streams]
+    losses = [step.loss for step in of_kind(events.Step, run.run())]
+    np.testing.assert_allclose(losses, expected * 2, rtol=1e-5)
+
+
+def test_the_best_model_is_kept_and_its_figures_are_those_of_the_tail(fables, tmp_path):
+    """A learning rate that spoils the model after a while: the file is of the best validation."""
+    path = tmp_path / "m.npz"
+    model = {"cell": "gru", "hidden_size": 32}
+    config = {"lr": 0.05, "batch_size": 8, "seq_len": 16, "max_steps": 120, "eval_every": 10}
+    run = trainer(fables[:2000], path, model, val_fraction=0.2, clip_norm=0.0, **config)
+    seen, kept = [], b""
+    for event in run.run():
+        if isinstance(event, events.Evaluated):
+            seen.append((event.loss, event.step))
+        if isinstance(event, events.Saved):
+            assert event.step == min(seen)[1] and event.kind == "best"
+            kept = path.read_bytes()
+        if isinstance(event, events.End):
+            assert (event.best["loss"], event.best["step"]) == min(seen)
+    assert [step for _, step in seen] == list(range(10, 121, 10))
+    assert min(seen) != seen[-1], "the run is to end on a worse model than its best"
+    assert path.read_bytes() == kept
+    best = checkpoint.load(path)
+    tail = best.vocabulary.encode(fables[1600:2000])
+    assert score(best.network, tail, Team(1)).mean() == pytest.approx(min(seen)[0], rel=1e-12)
+    assert best.meta["metrics"]["step"] == min(seen)[1]
+    assert best.meta["metrics"]["loss"] == min(seen)[0]
+
+
+def test_without_validation_the_last_model_is_kept(fables, tmp_path):
+    run = trainer(fables[:500], tmp_path / "m.npz", {"hidden_size": 8}, max_steps=7, eval_every=3)
+    saved = of_kind(events.Saved, run.run())
+    assert [(event.step, event.kind) for event in saved] == [(3, "last"), (6, "last"), (7, "last")]
+    np.testing.assert_array_equal(checkpoint.load(tmp_path / "m.npz").network.flat, run.network.flat)
+
+
+def test_stop_ends_after_the_step_with_everything_saved(fables, tmp_path):
+    run = trainer(fables[:500], tmp_path / "m.npz", {"hidden_size": 8})
+    steps = []
+    for event in run.run():
+        if isinstance(event, events.Step):
+            steps.append(event.step)
+            if event.step == 4:
+                run.stop()
+    assert steps == [1, 2, 3, 4] and event.reason == "interrupted"
+    np.testing.assert_array_equal(checkpoint.load(tmp_path / "m.npz").network.flat, run.network.flat)
+
+
+def test_a_stop_right_after_a_validation_does_not_repeat_it(fables, tmp_path):
+    config = {"lr": 0.05, "batch_size": 8, "seq_len": 16, "eval_every": 10, "val_fraction": 0.2}
+    run = trainer(
+        fables[:2000], tmp_path / "m.npz", {"cell": "gru", "hidden_size": 32}, clip_norm=0.0, **config
+    )
+    seen = []
+    for event in run.run():
+        if isinstance(event, events.Evaluated):
+            seen.append((event.loss, event.step))
+        if isinstance(event, events.Step) and event.step == 110:
+            run.stop()
+    assert min(seen) != seen[-1], "the last validation is to be no record"
+    assert [step for _, step in seen] == list(range(10, 111, 10))
+
+
+def test_a_run_that_diverges_says_so_and_leaves_the_last_good_model(fables, tmp_path):
+    model = {"hidden_size": 8, "cell": "rnn"}
+    run = trainer(fables[:500], tmp_path / "m.npz", model, lr=1e30, clip_norm=0.0, max_steps=50, eval_every=1)
+    kept = b""
+    with pytest.raises(DivergedError, match="--lr"):
+        for event in run.run():
+            if isinstance(event, events.Saved):
+                kept = event.path and (tmp_path / "m.npz").read_bytes()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [kept]
+    assert checkpoint.load(tmp_path / "m.npz").meta["metrics"]["step"] == run.step
+
+
+@pytest.mark.parametrize("text", ["", "a"])
+def test_a_text_too_short_is_refused(text, tmp_path):
+    with pytest.raises(TextError, match="at least 2"):
+        trainer(text, tmp_path / "m.npz")
+
+
+@pytest.mark.parametrize("text", ["ab", "aaaa", "abc" * 5])
+def test_the_shortest_texts_train(text, tmp_path):
+    run = trainer(text, tmp_path / "m.npz", {"hidden_size": 3}, max_steps=3, val_fraction=0.1)
+    assert len(of_kind(events.Step, run.run())) == 3
+    assert np.isfinite(run.network.flat).all()
