@@ -97,6 +97,8 @@ def _load(file: IO[bytes]) -> Checkpoint:
     meta = _meta(file, members.pop("meta"))
     vocabulary = _vocabulary(file, members.pop("vocab"), meta.get("level", "char"))
     config = _config(meta["model"])
+    if config.num_layers > len(members):
+        raise ValueError(f"it has {len(members)} arrays for {config.num_layers} layers")
     layout = Layout(config, len(vocabulary))
     shapes = layout.exported_shapes()
     extra = {name: members.pop(name) for name in list(members) if name.startswith(("optim.", "state."))}

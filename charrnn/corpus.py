@@ -47,6 +47,14 @@ def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") ->
     return Corpus(gathered.ids_of(vocabulary), vocabulary, digest.hexdigest())
 
 
+def from_text(text: str) -> Corpus:
+    """A text in memory as a corpus."""
+    vocabulary = Vocabulary.of(text)
+    return Corpus(
+        vocabulary.encode(text), vocabulary, hashlib.sha256(code_points(text).tobytes()).hexdigest()
+    )
+
+
 def encode(
     path: Path, vocabulary: Vocabulary, encoding: str = "utf-8", unknown: str = "error"
 ) -> tuple[Ids, int]:
@@ -57,7 +65,7 @@ def encode(
     """
     points = np.concatenate([np.empty(0, np.uint32), *blocks(path, encoding, vocabulary.level)])
     known = vocabulary.known(points) if unknown == "skip" else np.ones(len(points), bool)
-    return vocabulary.encode_points(points[known], str(path)), int(np.count_nonzero(~known))
+    return vocabulary.encode_points(points[known], name_of(path)), int(np.count_nonzero(~known))
 
 
 def blocks(path: Path, encoding: str, level: str) -> Iterator[Ids]:
@@ -108,6 +116,11 @@ class _Gathered:
         return out[: self._length]
 
 
+def name_of(path: Path) -> str:
+    """What to call a file in a message."""
+    return "stdin" if str(path) == "-" else str(path)
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size if path.is_file() else 0
@@ -125,7 +138,9 @@ def _bytes(path: Path) -> Iterator[bytes]:
     except IsADirectoryError:
         raise TextError(f"{path} is a folder", "name a text file in it") from None
     except (OSError, EOFError, lzma.LZMAError) as error:
-        raise TextError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise TextError(
+            f"{name_of(path)} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -161,7 +176,7 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
 def _not_text(path: Path, encoding: str, error: UnicodeDecodeError, base: int, lines: int) -> TextError:
     line = lines + error.object.count(b"\n", 0, error.start) + 1
     return TextError(
-        f"{path} is not {encoding.upper()}: byte 0x{error.object[error.start]:02x}"
+        f"{name_of(path)} is not {encoding.upper()}: byte 0x{error.object[error.start]:02x}"
         f" at offset {base + error.start} (line {line})",
         "name its --encoding, or convert it, for example with: iconv -f LATIN1 -t UTF-8",
     )

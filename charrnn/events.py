@@ -116,7 +116,7 @@ class Saved(Event):
     name = "checkpoint"
     step: int
     path: str
-    kind: str  # best on validation; last, to go on from; kept, one of the last few
+    kind: str  # best on validation, or without one the last; last, to go on from; kept
 
 
 @dataclass(frozen=True)

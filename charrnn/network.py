@@ -60,7 +60,7 @@ class Shard:
     def __init__(self, network: Network, batch: int, steps: int, dropout: bool):
         self.network, self.batch, self.steps = network, batch, steps
         self.rate = network.config.dropout if dropout else 0.0
-        self._memory: dict[str, Array] = {}
+        self.memory: dict[str, Array] = {}
         self._works: dict[int, model.Work] = {}
         self.state: Array = self.work(steps).state  # (L, states, B*H); zero at a stream's start
 
@@ -82,7 +82,7 @@ class Shard:
         n = steps * batch
 
         def view(name: str, *shape: int, dtype: Any = dtype) -> Array:
-            memory = self._memory.setdefault(name, np.zeros(prod(shape), dtype))
+            memory = self.memory.setdefault(name, np.zeros(prod(shape), dtype))
             return memory[: prod(shape)].reshape(shape)
 
         return model.Work(

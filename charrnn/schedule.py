@@ -10,6 +10,7 @@ HALVINGS = (0.5, 0.6, 0.7, 0.8, 0.9)  # shares of the run after which `step` hal
 
 
 def constant(progress: float) -> float:
+    """1 throughout."""
     return 1.0
 
 

@@ -242,8 +242,8 @@ class Trainer:
         yield events.Rewound(self.progress.step, scale)
 
     def _evaluate(self, clock: Clock) -> Iterator[events.Event]:
-        """Validation; the best model so far is saved.  Without a validation text, every model is."""
-        progress, kind, figures = self.progress, "last", {}
+        """Validation; the best model so far is saved.  Without a validation text, the last is."""
+        progress, figures = self.progress, {}
         if len(self.split.val):
             figures = _figures(evaluation.evaluate(self.network, self.split.val, self.team).loss)
             yield events.Evaluated(progress.step, self.epoch, "val", **figures, elapsed_s=clock.elapsed_s)
@@ -253,10 +253,9 @@ class Trainer:
                 if self.config.lr_schedule == "plateau":
                     progress.lr_scale /= 2
                 return
-            kind = "best"
         progress.stale = 0
         progress.best = {"step": progress.step, "epoch": self.epoch} | figures
-        yield self._save(self.path, kind)
+        yield self._save(self.path, "best")
 
     def _save(self, path: Path, kind: str, extra: dict[str, Array] | None = None) -> events.Event:
         meta = {
@@ -304,7 +303,7 @@ class Trainer:
         done = bool(self.progress.history) and self.progress.history[-1][0] == step
         if not self.progress.best or (reason != "interrupted" and not done):
             if reason == "interrupted":
-                yield self._save(self.path, "last")
+                yield self._save(self.path, "best")
             else:
                 yield from self._evaluate(clock)
         yield from self._save_last()

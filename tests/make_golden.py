@@ -10,6 +10,7 @@ For the case adam: start, the gradients of 100 steps, lr, and the values after e
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -29,28 +30,41 @@ def case(cell: str, layers: int, embed: int) -> dict[str, np.ndarray]:
     return torch_twin.answer(twin, text[:, :-1], text[:, 1:], state)
 
 
-def adam(steps: int = 100, size: int = 40, lr: float = 0.01) -> dict[str, np.ndarray]:
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+    "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
+    "sgd": torch.optim.SGD,
+}
+
+
+def optimizer(
+    name: str, decay: float, steps: int = 100, size: int = 40, lr: float = 0.01
+) -> dict[str, np.ndarray]:
+    """The parameters after each of the steps, for gradients from far below epsilon to large."""
     rng = np.random.default_rng(1)
     start = rng.standard_normal(size)
-    grads = rng.standard_normal((steps, size)) * np.logspace(-9, 1, size)  # down to Adam's epsilon
+    grads = rng.standard_normal((steps, size)) * np.logspace(-9, 1, size)
     parameter = torch.nn.Parameter(torch.from_numpy(start.copy()))
-    optimiser = torch.optim.Adam([parameter], lr=lr)
+    optimiser = OPTIMIZERS[name]([parameter], lr=lr, weight_decay=decay)
     values = []
     for grad in grads:
-        parameter.grad = torch.from_numpy(grad)
+        parameter.grad = torch.from_numpy(grad.copy())
         optimiser.step()
         values.append(parameter.detach().numpy().copy())
-    return {"start": start, "grads": grads, "lr": np.array(lr), "values": np.array(values)}
+    settings = {"lr": np.array(lr), "decay": np.array(decay)}
+    return {"start": start, "grads": grads, "values": np.array(values)[[0, 1, 9, 99]], **settings}
 
 
 def main() -> None:
     cases = {f"{cell}-{layers}{'-embed' if e else ''}": case(cell, layers, e) for cell, layers, e in CASES}
+    steps = {f"{name}-{decay}": optimizer(name, decay) for name in OPTIMIZERS for decay in (0.0, 0.1)}
     arrays = {
-        f"{name}/{key}": array
-        for name, entries in (cases | {"adam": adam()}).items()
-        for key, array in entries.items()
+        f"{name}/{key}": array for name, entries in (cases | steps).items() for key, array in entries.items()
     }
-    np.savez(Path(__file__).parent / "golden_torch.npz", **arrays)
+    np.savez_compressed(Path(__file__).parent / "golden_torch.npz", **arrays)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from charrnn import text
 from charrnn.errors import TextError
 from charrnn.text import Split, Vocabulary
 
@@ -41,47 +40,6 @@ def test_ids_are_as_small_as_can_be(size, itemsize):
     ids = vocabulary.encode("".join(map(chr, points)))
     assert ids.dtype.itemsize == itemsize
     np.testing.assert_array_equal(ids, np.arange(size))
-
-
-@given(st.binary().filter(lambda data: b"\xff" not in data), st.text())
-def test_invalid_utf8_is_reported_where_it_is(tail, before):
-    """Byte 0xff is valid nowhere in UTF-8, and all before it is."""
-    head = before.encode()
-    with pytest.raises(TextError) as caught:
-        text.decode(head + b"\xff" + tail, "corpus.txt")
-    line = head.count(b"\n") + 1
-    assert f"corpus.txt is not UTF-8: byte 0xff at offset {len(head)} (line {line})" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "data, where",
-    [
-        (b"abc\n\xe9t\xe9", "0xe9 at offset 4 (line 2)"),
-        (b"\xed\xa0\x80", "0xed at offset 0 (line 1)"),  # a surrogate
-        (b"ok\xc3", "0xc3 at offset 2 (line 1)"),  # cut short
-        (b"\xc0\x80", "0xc0 at offset 0 (line 1)"),  # NUL written too long
-    ],
-)
-def test_kinds_of_invalid_utf8(data, where):
-    with pytest.raises(TextError) as caught:
-        text.decode(data, "x")
-    assert where in str(caught.value)
-
-
-def test_a_file_is_read_as_it_is(tmp_path):
-    path = tmp_path / "corpus.txt"
-    path.write_bytes(ODD.encode())
-    assert text.read(path) == ODD
-
-
-def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(TextError, match=r"no file .*nowhere\.txt"):
-        text.read(tmp_path / "nowhere.txt")
-    with pytest.raises(TextError, match="folder"):
-        text.read(tmp_path)
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
-    with pytest.raises(TextError, match=r"latin\.txt is not UTF-8.*offset 3"):
-        text.read(tmp_path / "latin.txt")
 
 
 @given(st.text("abc\n", min_size=1), st.integers(0), st.sampled_from("\0zé\U0001f600\uffff"))

@@ -69,7 +69,7 @@ class Figures:
                 self.step = event
             case Evaluated():
                 self.val = event
-            case Saved():
+            case Saved() if event.kind == "best":
                 self.saved = event
 
     def rows(self) -> list[Words]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .files import name_of, read_text
+from .files import name_of
 from .output import json_line
 
 
@@ -25,13 +25,14 @@ def evaluate(
     Example: charrnn eval ckpt.npz unseen.txt
     """
     from ..checkpoint import load
+    from ..corpus import encode
     from ..errors import TextError
     from ..evaluation import evaluate as score_of
     from ..parallel import Team
     from .console import explain_compiling
 
     model = load(checkpoint)
-    ids = model.vocabulary.encode(read_text(text), name_of(text))
+    ids, _ = encode(text, model.vocabulary)
     if len(ids) < 2:
         raise TextError(f"{name_of(text)} has {len(ids)} characters", "scoring needs at least 2")
     with explain_compiling(quiet):

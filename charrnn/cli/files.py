@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import CharrnnError, TextError, UsageError
+from ..errors import CharrnnError, UsageError
 
 
-def read_text(path: Path) -> str:
-    """The text of a file, or of stdin.  Errors: TextError."""
-    from ..text import decode, read
-
-    if str(path) != "-":
-        return read(path)
+def seconds(text: str) -> float:
+    """90, 90s, 10m or 2h in seconds.  Errors: UsageError."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
     try:
-        return decode(sys.stdin.buffer.read(), "stdin")
-    except OSError as error:
-        raise TextError(f"stdin cannot be read: {error.strerror}") from None
+        return float(number) * unit
+    except ValueError:
+        raise UsageError(f"--max-time is {text!r}", "write for example 90s, 10m or 2h") from None
 
 
 def name_of(path: Path) -> str:
+    """What to call a file in a message."""
     return "stdin" if str(path) == "-" else str(path)
 
 

@@ -16,12 +16,12 @@ EVERY = 10  # steps between those that are logged
 class JsonLog:
     """Call it with each event; of the steps, the first, the last and every tenth are logged."""
 
-    def __init__(self, path: Path):
-        self.path, self._last = path, 0
+    def __init__(self, path: Path, append: bool = False):
+        self.path, self._mode, self._last = path, "a" if append else "w", 0
 
     def __enter__(self) -> JsonLog:
         try:
-            self._file = self.path.open("w", encoding="utf-8")
+            self._file = self.path.open(self._mode, encoding="utf-8")
         except OSError as error:
             raise self._failure(error) from None
         return self

@@ -36,7 +36,7 @@ def write(text: str) -> None:
     """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal."""
     if sys.stdout.isatty():
         text = visible(text, keep="\n\t")
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass"))
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
 
 

@@ -4,117 +4,105 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .. import cells
-from ..config import ModelConfig, TrainConfig
-from .files import default_checkpoint, make_folder, read_text, refuse_to_overwrite
-from .log import JsonLog
+from ..config import OPTIMIZERS, SCHEDULES, ModelConfig, TrainConfig
+from .files import default_checkpoint, refuse_to_overwrite, seconds
+from .run import Run
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
 
 
+def option(group: str, text: str, *names: str, **more: Any) -> Any:
+    """An option in a group of --help."""
+    return typer.Option(*names, help=text, rich_help_panel=group, **more)
+
+
 def train(
+    context: typer.Context,
     corpus: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="CORPUS...", help="UTF-8 text files, read one after the other; - reads stdin."
-        ),
+        typer.Argument(metavar="CORPUS...", help="Text files (also .gz .bz2 .xz), read as one; - is stdin."),
     ],
-    cell: Annotated[
-        str, typer.Option(help=f"One of {', '.join(cells.names())}.", rich_help_panel="Model")
-    ] = MODEL.cell,
-    hidden_size: Annotated[
-        int, typer.Option(help="Hidden units of a layer.", rich_help_panel="Model")
-    ] = MODEL.hidden_size,
-    num_layers: Annotated[
-        int, typer.Option(help="Recurrent layers, one on top of the other.", rich_help_panel="Model")
-    ] = MODEL.num_layers,
-    embed_size: Annotated[
-        int, typer.Option(help="Size of an embedding; 0: one-hot inputs.", rich_help_panel="Model")
-    ] = MODEL.embed_size,
+    encoding: Annotated[str, option("Data", "Of the corpus and of --val.")] = TRAIN.encoding,
+    level: Annotated[str, option("Data", "char or byte: what is predicted.")] = TRAIN.level,
+    val_fraction: Annotated[float, option("Data", "The tail that validates; 0: none.")] = TRAIN.val_fraction,
+    val: Annotated[Path | None, option("Data", "A text that validates, in place of the tail.")] = None,
+    test_fraction: Annotated[
+        float, option("Data", "The tail after validation's, scored once in the end.")
+    ] = TRAIN.test_fraction,
+    unknown: Annotated[
+        str, option("Data", "Characters of --val that training never saw: error or skip.")
+    ] = TRAIN.unknown,
+    cell: Annotated[str, option("Model", f"One of {', '.join(cells.names())}.")] = MODEL.cell,
+    hidden_size: Annotated[int, option("Model", "Hidden units of a layer.")] = MODEL.hidden_size,
+    num_layers: Annotated[int, option("Model", "Recurrent layers, stacked.")] = MODEL.num_layers,
+    embed_size: Annotated[int, option("Model", "Size of an embedding; 0: one-hot.")] = MODEL.embed_size,
     dropout: Annotated[
-        float,
-        typer.Option(help="Share of outputs of each layer set to 0 in training.", rich_help_panel="Model"),
+        float, option("Model", "Share of each layer's outputs set to 0 in training.")
     ] = MODEL.dropout,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.", rich_help_panel="Model")] = MODEL.dtype,
-    lr: Annotated[
-        float, typer.Option(help="Learning rate of Adam.", rich_help_panel="Optimisation")
-    ] = TRAIN.lr,
+    dtype: Annotated[str, option("Model", "float32 or float64.")] = MODEL.dtype,
+    optimizer: Annotated[str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.")] = TRAIN.optimizer,
+    lr: Annotated[float, option("Optimisation", "Learning rate.")] = TRAIN.lr,
+    lr_schedule: Annotated[str, option("Optimisation", f"{', '.join(SCHEDULES)}.")] = TRAIN.lr_schedule,
+    warmup: Annotated[
+        int, option("Optimisation", "Steps of rising rate; a tenth of the run at most.")
+    ] = TRAIN.warmup,
+    weight_decay: Annotated[float, option("Optimisation", "0: off.")] = TRAIN.weight_decay,
     clip_norm: Annotated[
-        float,
-        typer.Option(help="Largest norm of a gradient; 0: no clipping.", rich_help_panel="Optimisation"),
+        float, option("Optimisation", "Largest norm of a gradient; 0: off.")
     ] = TRAIN.clip_norm,
-    seq_len: Annotated[
-        int, typer.Option(help="Characters of a chunk of truncated BPTT.", rich_help_panel="Optimisation")
-    ] = TRAIN.seq_len,
-    batch_size: Annotated[
-        int, typer.Option(help="Streams of text read side by side.", rich_help_panel="Optimisation")
-    ] = TRAIN.batch_size,
-    epochs: Annotated[
-        float, typer.Option(help="Passes over the text.", rich_help_panel="Budget")
-    ] = TRAIN.epochs,
+    clip_value: Annotated[float, option("Optimisation", "Largest element of it; 0: off.")] = TRAIN.clip_value,
+    weight_clip: Annotated[float, option("Optimisation", "Largest weight; 0: off.")] = TRAIN.weight_clip,
+    seq_len: Annotated[int, option("Optimisation", "Characters of a chunk of BPTT.")] = TRAIN.seq_len,
+    batch_size: Annotated[int, option("Optimisation", "Streams read side by side.")] = TRAIN.batch_size,
+    epochs: Annotated[float, option("Budget", "Passes over the text.")] = TRAIN.epochs,
     max_steps: Annotated[
-        int, typer.Option(help="Updates at most; 0: as many as the epochs take.", rich_help_panel="Budget")
+        int, option("Budget", "Updates at most; 0: as many as epochs take.")
     ] = TRAIN.max_steps,
-    val_fraction: Annotated[
-        float, typer.Option(help="The tail of the text that validates; 0: none.", rich_help_panel="Budget")
-    ] = TRAIN.val_fraction,
+    max_time: Annotated[str, option("Budget", "For example 90s, 10m, 2h; 0: no limit.")] = "0",
+    patience: Annotated[
+        int, option("Budget", "Evaluations without a better one, then stop; 0: never.")
+    ] = TRAIN.patience,
     eval_every: Annotated[
-        int, typer.Option(help="Steps between validations; 0: an epoch.", rich_help_panel="Budget")
+        int, option("Budget", "Steps between validations; 0: an epoch.")
     ] = TRAIN.eval_every,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The checkpoint; default checkpoints/CORPUS-CELL.npz.", rich_help_panel="Run"),
-    ] = None,
-    log: Annotated[
-        Path | None,
-        typer.Option(help="The log; default beside the checkpoint, .jsonl.", rich_help_panel="Run"),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite an existing checkpoint.", rich_help_panel="Run")
-    ] = False,
-    seed: Annotated[
-        int, typer.Option(help="The same seed gives the same bits.", rich_help_panel="Run")
-    ] = TRAIN.seed,
-    threads: Annotated[
-        int, typer.Option(help="0: every core this process may use.", rich_help_panel="Run")
-    ] = TRAIN.threads,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Neither progress nor notes.", rich_help_panel="Run")
-    ] = False,
+    out: Annotated[Path | None, option("Run", "Default: checkpoints/CORPUS-CELL.npz.")] = None,
+    resume: Annotated[bool, option("Run", "Go on from NAME.last.npz, to the same bits.", "--resume")] = False,
+    init_from: Annotated[Path | None, option("Run", "Fine-tune this checkpoint.")] = None,
+    extend_vocab: Annotated[bool, option("Run", "Add characters it lacks, or refuse them.")] = True,
+    save_every: Annotated[int, option("Run", "Steps between saves; 0: each validation.")] = TRAIN.save_every,
+    keep_last: Annotated[int, option("Run", "Keep the last N models too.")] = TRAIN.keep_last,
+    sample_every: Annotated[int, option("Run", "Steps between samples; 0: none.")] = TRAIN.sample_every,
+    log: Annotated[Path | None, option("Run", "Default: beside the checkpoint, .jsonl.")] = None,
+    force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
+    seed: Annotated[int, option("Run", "The same seed gives the same bits.")] = TRAIN.seed,
+    threads: Annotated[int, option("Run", "0: every core this process may use.")] = TRAIN.threads,
+    dry_run: Annotated[bool, option("Run", "Show data, size and cost, then stop.", "--dry-run")] = False,
+    quiet: Annotated[bool, option("Run", "Neither progress nor notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Train a model on text by truncated backpropagation through time.
 
     Example: charrnn train corpus.txt --cell gru --hidden-size 512
     """
-    model = ModelConfig(cell, hidden_size, num_layers, embed_size, dropout, dtype)
-    config = TrainConfig(
-        batch_size, seq_len, lr, clip_norm, epochs, max_steps, val_fraction, eval_every, seed, threads
-    )
+    given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
+    values = context.params | {"max_time": seconds(max_time)}
     path = out or default_checkpoint(corpus[0], cell)
-    log = log or path.parent / f"{path.stem}.jsonl"
-    refuse_to_overwrite(path, log, corpus, force)
-    raise typer.Exit(run(corpus, model, config, path, log, quiet))
-
-
-def run(
-    corpus: list[Path], model: ModelConfig, config: TrainConfig, path: Path, log: Path, quiet: bool
-) -> int:
-    """Train, log and show it; the exit code."""
-    from ..training import Trainer
-    from .display import display
-    from .signals import Stopper
-
-    cells.find(model.cell)  # before a text is read that may be long
-    text = "".join(map(read_text, corpus))
-    trainer = Trainer(text, model, config, path, command=["charrnn", *sys.argv[1:]])
-    make_folder(path.parent)
-    make_folder(log.parent)
-    with JsonLog(log) as record, display(quiet) as show, Stopper(trainer.stop, quiet) as stopper:
-        for event in trainer.run():
-            record(event)
-            show(event)
-    return stopper.code
+    run = Run(
+        corpus=corpus,
+        model=ModelConfig(**{name: values[name] for name in vars(MODEL)}),
+        config=TrainConfig(**{name: values[name] for name in vars(TRAIN)}),
+        given=given,
+        path=path,
+        log=log or path.parent / f"{path.stem}.jsonl",
+        val=val,
+        init_from=init_from,
+        extend_vocab=extend_vocab,
+        resume=resume,
+        command=["charrnn", *sys.argv[1:]],
+    )
+    refuse_to_overwrite(path, run.log, corpus, force or resume or dry_run)
+    raise typer.Exit(run.dry() if dry_run else run(quiet))
