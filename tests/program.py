@@ -19,12 +19,15 @@ TEXT = LINES * 40
 SMALL = ["--cell", "rnn", "--hidden-size", "8", "--seq-len", "16", "--batch-size", "4", "--threads", "2"]
 ENDLESS = [*SMALL, "--epochs", "1e9", "--eval-every", "1000000"]
 PATIENCE = 60.0  # seconds after which a program hangs
-COLOURS = ("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "GITHUB_ACTIONS")
+BENT_BY = {
+    *("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "GITHUB_ACTIONS"),
+    *("COLUMNS", "LINES", "PYTHONUNBUFFERED", "PYTHONIOENCODING", "CHARRNN_DEBUG"),
+}
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's, without what bends colours and widths."""
-    kept = {k: v for k, v in os.environ.items() if k not in (*COLOURS, "COLUMNS", "LINES", "CHARRNN_DEBUG")}
+    """This process's, without what bends colours, widths and streams."""
+    kept = {name: value for name, value in os.environ.items() if name not in BENT_BY}
     return kept | {"TERM": "xterm-256color"} | changes
 
 

@@ -17,6 +17,7 @@ import typer
 from program import LINES, SMALL, TEXT, run, shell
 
 import charrnn
+from charrnn.cli import output
 from charrnn.cli.main import app
 
 pytest_plugins = ["trained"]
@@ -80,6 +81,11 @@ def test_every_line_of_the_log_has_its_fields_and_finite_figures(trained):
             assert event["perplexity"] == pytest.approx(math.exp(event["loss"]), rel=1e-12)
 
 
+def test_json_has_no_infinity():
+    line = output.json_line({"a": math.inf, "b": [math.nan, {"c": -math.inf}], "d": 1.5})
+    assert json.loads(line) == {"a": None, "b": [None, {"c": None}], "d": 1.5}
+
+
 def test_the_log_tells_the_run_in_order(trained):
     log = events(trained.log)
     kinds = [event["event"] for event in log]
@@ -124,6 +130,7 @@ def test_results_are_overwritten_by_force_alone(trained, tmp_path):
         forced = run(*arguments, "--force", cwd=tmp_path)
         assert forced.code == 0
         assert arrays(tmp_path / "m.npz")
+        assert events(tmp_path / "m.jsonl")[-1]["event"] == "end"
         (tmp_path / "m.npz").unlink()
 
 
@@ -161,10 +168,10 @@ def test_a_seed_draws_the_same_text_and_is_always_shown(trained):
 
 
 def test_the_prime_is_echoed_but_not_counted(trained):
-    arguments = ["sample", trained.checkpoint, "--length", 20, "--seed", 1, "--prime", "It was. \u8a9e"]
+    arguments = ["sample", trained.checkpoint, "--length", 20, "--seed", 1, "--prime", "It was.\r\n\u8a9e"]
     with_prime = run(*arguments, cwd=trained.folder).out.decode()
     without = run(*arguments, "--no-echo", cwd=trained.folder).out.decode()
-    assert with_prime == "It was. \u8a9e" + without
+    assert with_prime == "It was.\r\n\u8a9e" + without
     assert len(without) == 20
 
 

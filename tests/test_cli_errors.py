@@ -69,6 +69,8 @@ TRAIN = [
     (["text.txt", "--log", "text.txt", "--force"], 2, ["text.txt is a text to train on"]),
     (["text.txt", "--out", "x.jsonl"], 2, ["x.jsonl would be both"]),
     (["text.txt", "--out", "text.txt/x.npz"], 1, ["text.txt cannot be written"]),
+    (["text.txt", "--out", "text.txt/x.npz", "--log", "x.jsonl"], 1, ["text.txt cannot be written"]),
+    (["text.txt", "--out", "x.npz", "--log", "text.txt/x.jsonl"], 1, ["text.txt cannot be written"]),
 ]
 CHECKPOINT = [
     (["missing.npz"], ["no file missing.npz"]),

@@ -106,6 +106,7 @@ def test_a_pipe_gets_plain_lines(folder):
     assert "\x1b" not in done.err
     assert all(line == line.rstrip() for line in done.err.splitlines())
     assert len(done.err.splitlines()) < 15
+    assert done.err.splitlines()[1].endswith("different")  # no line is broken where there is no terminal
     assert "\x1b" not in run("info", "missing", cwd=folder, **wishes).err
 
 
