@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import lzma
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,9 @@ from typing import IO, Any
 import numpy as np
 
 from .errors import TextError
-from .text import CODE_POINTS, Ids, Vocabulary, code_points
+from .text import CODE_POINTS, Ids, Vocabulary, code_points, to_bytes
+
+Digest = Callable[[bytes], object]
 
 BLOCK = 1 << 22  # bytes read at a time
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -28,7 +30,7 @@ class Corpus:
 
     ids: Ids
     vocabulary: Vocabulary
-    sha256: str
+    sha256: str  # of the bytes read, unpacked
 
 
 def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") -> Corpus:
@@ -40,8 +42,7 @@ def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") ->
     digest = hashlib.sha256()
     gathered = _Gathered(sum(_size(path) for path in paths))
     for path in paths:
-        for points in blocks(path, encoding, level):
-            digest.update(points.astype("<u4").tobytes())
+        for points in blocks(path, encoding, level, digest.update):
             gathered.add(points)
     vocabulary = Vocabulary.of_bytes() if level == "byte" else Vocabulary(np.sort(gathered.seen))
     return Corpus(gathered.ids_of(vocabulary), vocabulary, digest.hexdigest())
@@ -50,9 +51,7 @@ def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") ->
 def from_text(text: str) -> Corpus:
     """A text in memory as a corpus."""
     vocabulary = Vocabulary.of(text)
-    return Corpus(
-        vocabulary.encode(text), vocabulary, hashlib.sha256(code_points(text).tobytes()).hexdigest()
-    )
+    return Corpus(vocabulary.encode(text), vocabulary, hashlib.sha256(to_bytes(text)).hexdigest())
 
 
 def encode(
@@ -68,11 +67,11 @@ def encode(
     return vocabulary.encode_points(points[known], name_of(path)), int(np.count_nonzero(~known))
 
 
-def blocks(path: Path, encoding: str, level: str) -> Iterator[Ids]:
-    """A file's code points or bytes, some millions at a time."""
+def blocks(path: Path, encoding: str, level: str, digest: Digest = bool) -> Iterator[Ids]:
+    """A file's code points or bytes, some millions at a time; digest: called with what is read."""
     if level == "byte":
-        return (np.frombuffer(block, np.uint8) for block in _bytes(path))
-    return (code_points(block) for block in _decoded(path, encoding))
+        return (np.frombuffer(block, np.uint8) for block in _bytes(path, digest))
+    return (code_points(block) for block in _decoded(path, encoding, digest))
 
 
 class _Gathered:
@@ -128,10 +127,11 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _bytes(path: Path) -> Iterator[bytes]:
+def _bytes(path: Path, digest: Digest) -> Iterator[bytes]:
     try:
         with _open(path) as file:
             while block := file.read(BLOCK):
+                digest(block)
                 yield block
     except FileNotFoundError:
         raise TextError(f"there is no file {path}", "check the path") from None
@@ -150,7 +150,7 @@ def _open(path: Path) -> IO[bytes]:
     return opened
 
 
-def _decoded(path: Path, encoding: str) -> Iterator[str]:
+def _decoded(path: Path, encoding: str, digest: Digest) -> Iterator[str]:
     """The text of a file exactly as it is: no newline is translated, no mark removed."""
     try:
         decoder = codecs.getincrementaldecoder(encoding)("strict")
@@ -159,7 +159,7 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
             f"there is no encoding {encoding!r}", "for example utf-8, latin-1, shift-jis"
         ) from None
     offset = lines = 0
-    for block in _bytes(path):
+    for block in _bytes(path, digest):
         pending = len(decoder.getstate()[0])
         try:
             yield decoder.decode(block)

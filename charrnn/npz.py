@@ -141,6 +141,6 @@ def read(file: IO[bytes], member: Member) -> Array:
     array = np.empty(member.shape, member.dtype)
     if file.readinto(array.reshape(-1).view(np.uint8)) != member.nbytes:  # type: ignore[attr-defined]
         raise ValueError("the file ends before its arrays do")
-    if zlib.crc32(memoryview(array.reshape(-1).view(np.uint8)), zlib.crc32(member.header)) != member.crc:
+    if zlib.crc32(array.reshape(-1).data, zlib.crc32(member.header)) != member.crc:
         raise ValueError("an array is damaged: its checksum is another")
     return array

@@ -67,7 +67,7 @@ def test_a_compressed_member_is_refused(saved):
     with np.load(saved) as file:
         arrays = {name: file[name] for name in file.files}
     np.savez_compressed(saved, **arrays)
-    refused(saved, "not a stored array")
+    refused(saved, "compressed")
 
 
 def test_a_member_that_is_no_array(saved):

@@ -51,11 +51,12 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
 # train
 
 
-def test_train_writes_two_files_below_the_current_folder_and_nothing_to_stdout(trained):
+def test_train_writes_its_files_below_the_current_folder_and_nothing_to_stdout(trained):
     assert trained.outcome.code == 0
     assert trained.outcome.out == b""
     assert sorted(p.name for p in trained.checkpoint.parent.iterdir()) == [
         "corpus-rnn.jsonl",
+        "corpus-rnn.last.npz",
         "corpus-rnn.npz",
     ]
     assert arrays(trained.checkpoint)["rnn.weight_hh_l0"].shape == (8, 8)
@@ -93,8 +94,10 @@ def test_the_log_tells_the_run_in_order(trained):
     assert [e["step"] for e in log if e["event"] == "step"] == [1, 10, 20, 30, 40, 45]
     assert [e["step"] for e in log if e["event"] == "eval"] == [20, 40, 45]
     assert [e.get("step", 0) for e in log[:-1]] == sorted(e.get("step", 0) for e in log[:-1])
-    for before, event in pairwise(kinds):
-        assert event != "checkpoint" or before == "eval"
+    files = [event["kind"] if event["event"] == "checkpoint" else event["event"] for event in log]
+    for before, event in pairwise(files):
+        assert event != "best" or before == "eval"
+        assert event != "last" or before in ("best", "eval")
 
     start, end = log[0], log[-1]
     assert start["corpus"]["chars"] == len(TEXT)
@@ -104,7 +107,7 @@ def test_the_log_tells_the_run_in_order(trained):
     assert start["params"] == 8 * (2 * len(set(TEXT)) + 8 + 1) + len(set(TEXT))
     best = min((e for e in log if e["event"] == "eval"), key=lambda e: e["loss"])
     assert (end["reason"], end["best"]["loss"], end["best"]["step"]) == ("steps", best["loss"], best["step"])
-    assert [e["step"] for e in log if e["event"] == "checkpoint"][-1] == best["step"]
+    assert [e["step"] for e in log if e.get("kind") == "best"][-1] == best["step"]
     assert end["chars_per_s"] == pytest.approx(45 * 4 * 16 / end["train_s"], rel=0.05)
 
 

@@ -80,7 +80,7 @@ def test_training_shows_a_live_display_that_leaves_a_summary(folder, columns):
     assert max(map(len, lines)) <= columns
     assert lines[0].startswith("rnn, 1 x 8 units")
     after = lines[lines.index("stopping after this step; once more to leave at once") + 1 :]
-    names = ["ended", "speed", "training", "validation", "checkpoint", "sample it"]
+    names = ["ended", "speed", "training", "checkpoint", "sample it"]
     assert [line[:12].strip() for line in after] == [*names, ""]  # the display is gone without a trace
     stopped_at_a_checkpoint(folder)
 

@@ -146,8 +146,8 @@ def test_the_best_model_is_kept_and_its_figures_are_those_of_the_tail(fables, tm
     for event in run.run():
         if isinstance(event, events.Evaluated):
             seen.append((event.loss, event.step))
-        if isinstance(event, events.Saved):
-            assert event.step == min(seen)[1] and event.kind == "best"
+        if isinstance(event, events.Saved) and event.kind == "best":
+            assert event.step == min(seen)[1]
             kept = path.read_bytes()
         if isinstance(event, events.End):
             assert (event.best["loss"], event.best["step"]) == min(seen)
@@ -164,7 +164,8 @@ def test_the_best_model_is_kept_and_its_figures_are_those_of_the_tail(fables, tm
 def test_without_validation_the_last_model_is_kept(fables, tmp_path):
     run = trainer(fables[:500], tmp_path / "m.npz", {"hidden_size": 8}, max_steps=7, eval_every=3)
     saved = of_kind(events.Saved, run.run())
-    assert [(event.step, event.kind) for event in saved] == [(3, "last"), (6, "last"), (7, "last")]
+    both = [(step, kind) for step in (3, 6, 7) for kind in ("best", "last")]
+    assert [(event.step, event.kind) for event in saved] == both
     np.testing.assert_array_equal(checkpoint.load(tmp_path / "m.npz").network.flat, run.network.flat)
 
 
@@ -195,16 +196,43 @@ def test_a_stop_right_after_a_validation_does_not_repeat_it(fables, tmp_path):
     assert [step for _, step in seen] == list(range(10, 111, 10))
 
 
-def test_a_run_that_diverges_says_so_and_leaves_the_last_good_model(fables, tmp_path):
-    model = {"hidden_size": 8, "cell": "rnn"}
-    run = trainer(fables[:500], tmp_path / "m.npz", model, lr=1e30, clip_norm=0.0, max_steps=50, eval_every=1)
-    kept = b""
-    with pytest.raises(DivergedError, match="--lr"):
-        for event in run.run():
-            if isinstance(event, events.Saved):
-                kept = event.path and (tmp_path / "m.npz").read_bytes()
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [kept]
-    assert checkpoint.load(tmp_path / "m.npz").meta["metrics"]["step"] == run.step
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_run_that_diverges_goes_back_with_half_the_rate_and_in_the_end_says_so(cell, fables, tmp_path):
+    run = trainer(
+        fables[:3000], tmp_path / "m.npz", {"hidden_size": 32, "cell": cell}, lr=1000, max_steps=500
+    )
+    seen = []
+    with pytest.raises(DivergedError, match=r"lower --lr \(it was 1000\)"):
+        seen.extend(run.run())  # keeps what came before the error
+    with pytest.raises(DivergedError):
+        for event in trainer(fables[:3000], tmp_path / "n.npz", {"cell": cell}, lr=1000, max_steps=500).run():
+            seen.append(event)
+    scales = [event.lr_scale for event in seen if isinstance(event, events.Rewound)]
+    assert scales[-5:] == [0.5, 0.25, 0.125, 0.0625, 0.03125]
+    assert seen[-1].reason == "diverged"
+    assert np.isfinite(run.network.flat).all()
+
+
+@pytest.mark.parametrize(
+    "tensor", ["rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.bias_l0", "out.weight", "out.bias"]
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_in_any_tensor_is_found_in_that_step_and_not_applied(tensor, value, fables, tmp_path):
+    run = trainer(fables[:3000], tmp_path / "m.npz", {"hidden_size": 8}, batch_size=8, max_steps=9)
+    steps = run.run()
+    next(event for event in steps if isinstance(event, events.Step) and event.step == 4)
+    kept = tmp_path / "kept.npz"
+    checkpoint.save(kept, checkpoint.Checkpoint(run.network, run.vocabulary, {}))
+    clean = run.network.flat.copy()
+    run.network.layout.named(run.network.flat)[tensor].flat[:] = value
+    spoilt = run.network.flat.copy()
+    event = next(steps)
+    assert isinstance(event, events.Skipped) and event.step == 5
+    np.testing.assert_array_equal(run.network.flat, spoilt)
+    run.network.flat[...] = clean
+    rest = list(steps)
+    assert [e.step for e in rest if isinstance(e, events.Step)] == [6, 7, 8, 9]
+    assert np.isfinite(run.network.flat).all()
 
 
 @pytest.mark.parametrize("text", ["", "a"])
