@@ -27,3 +27,8 @@ def saved(tmp_path: Path) -> Path:
     path, vocabulary = tmp_path / "model.npz", Vocabulary.of("abc\n")
     checkpoint.save(path, checkpoint.Checkpoint(support.network("gru", 4, 3), vocabulary, {}))
     return path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stops", type=int, default=0, help="stop points of the test of exact resume")
+    parser.addoption("--kills", type=int, default=0, help="SIGKILLs of the test of saving")

@@ -1,0 +1,201 @@
+"""A run that was stopped, however, and resumed has the bits of one that never was."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from program import command, environment, run, wait
+from support import CELLS
+
+from charrnn import events, npz
+from charrnn.config import OPTIMIZERS, ModelConfig, TrainConfig
+from charrnn.corpus import from_text
+from charrnn.errors import CheckpointError, UsageError
+from charrnn.training import Trainer
+
+CASES = [(cell, optimizer) for cell in CELLS for optimizer in OPTIMIZERS]
+
+
+def made(text: str, path: Path, cell: str, threads: int = 1, **config: Any) -> Trainer:
+    model = ModelConfig(cell=cell, hidden_size=9, num_layers=2, dropout=0.3)
+    defaults = {"lr": 0.01, "epochs": 2.5, "batch_size": 20, "seq_len": 16, "eval_every": 7, "patience": 99}
+    return Trainer(from_text(text), model, TrainConfig(**(defaults | config), threads=threads), path)
+
+
+def ran(trainer: Trainer, stop: int | None = None) -> list[tuple[Any, ...]]:
+    """The figures of every step and evaluation, up to the stop."""
+    log = []
+    for event in trainer.run():
+        if isinstance(event, events.Step):
+            log.append((event.step, event.loss, event.grad_norm, event.lr))
+            if event.step == stop:
+                trainer.stop()
+        elif isinstance(event, events.Evaluated):
+            log.append((event.step, event.loss))
+    return log
+
+
+def arrays(path: Path) -> dict[str, bytes]:
+    with np.load(path) as file:
+        return {name: file[name].tobytes() for name in file.files if name != "meta"}
+
+
+def same(one: Path, other: Path) -> None:
+    for suffix in (".npz", ".last.npz"):
+        assert arrays(one.with_suffix(suffix)) == arrays(other.with_suffix(suffix))
+
+
+def stops(case: int, total: int) -> list[int]:
+    return sorted(random.Random(case).sample(range(1, total), 3))
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_stops_anywhere_change_no_bit(case, fables, tmp_path, request):
+    """`pytest --stops 200` for more stop points than the few of an ordinary run."""
+    cell, optimizer = CASES[case]
+    config = {"optimizer": optimizer, "lr_schedule": ("cosine", "plateau", "step")[case % 3]}
+    text = fables[:3000]
+    whole = made(text, tmp_path / "whole.npz", cell, **config)
+    log = ran(whole)
+    repeats = max(1, request.config.getoption("--stops") // (3 * len(CASES)))
+    for repeat in range(repeats):
+        path, parts = tmp_path / f"{repeat}.npz", []
+        for i, stop in enumerate([*stops(case + 1000 * repeat, whole.total_steps), None]):
+            part = made(text, path, cell, threads=1 + i % 3, **config)
+            if i:
+                part.resume()
+            parts += ran(part, stop)
+        assert parts == log
+        same(tmp_path / "whole.npz", path)
+
+
+def test_a_run_that_went_back_after_nan_resumes_too(fables, tmp_path):
+    """The halved learning rate and the count of returns are part of the state."""
+    config = {"lr": 12.0, "clip_norm": 0.0, "optimizer": "sgd", "warmup": 0, "lr_schedule": "constant"}
+    log = ran(made(fables[:3000], tmp_path / "a.npz", "rnn", **config))
+    first = made(fables[:3000], tmp_path / "b.npz", "rnn", **config)
+    parts = ran(first, 10)
+    second = made(fables[:3000], tmp_path / "b.npz", "rnn", **config)
+    second.resume()
+    assert parts + ran(second) == log
+    same(tmp_path / "a.npz", tmp_path / "b.npz")
+
+
+def test_another_text_is_refused_by_name(fables, tmp_path):
+    ran(made(fables[:3000], tmp_path / "m.npz", "gru"), 3)
+    with pytest.raises(UsageError, match="sha256"):
+        made(fables[1:3001], tmp_path / "m.npz", "gru").resume()
+    with pytest.raises(CheckpointError, match="no file"):
+        made(fables[:3000], tmp_path / "other.npz", "gru").resume()
+
+
+OPTIONS = ["--cell", "gru", "--hidden-size", "8", "--seq-len", "16", "--batch-size", "20", "--dropout", "0.2"]
+OPTIONS += ["--epochs", "60", "--save-every", "5", "--eval-every", "50"]
+
+
+@pytest.fixture
+def corpus(fables, tmp_path) -> Path:
+    (tmp_path / "corpus.txt").write_text(fables[:4000])
+    return tmp_path
+
+
+def logged(path: Path) -> dict[int, float]:
+    """The loss of each step in a log, the last word on each."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {line["step"]: line["loss"] for line in lines if line["event"] == "step"}
+
+
+def test_kills_in_mid_epoch_change_no_bit(corpus):
+    """SIGKILL, three times, with another number of threads each time."""
+    train = ["train", "corpus.txt", *OPTIONS]
+    assert run(*train, "--out", "whole.npz", cwd=corpus).code == 0
+    for i, threads in enumerate((1, 2, 3)):
+        more = ["--resume"] if i else []
+        process = subprocess.Popen(
+            command(*train, "--out", "m.npz", "--threads", threads, *more),
+            cwd=corpus,
+            env=environment(),
+            stderr=subprocess.DEVNULL,
+        )
+        last = corpus / "m.last.npz"
+        seen = last.stat().st_mtime_ns if last.exists() else 0
+        wait(lambda last=last, seen=seen: last.exists() and last.stat().st_mtime_ns > seen)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    done = run(*train, "--out", "m.npz", "--resume", cwd=corpus)
+    assert done.code == 0, done.err
+    same(corpus / "whole.npz", corpus / "m.npz")
+    assert logged(corpus / "m.jsonl") == logged(corpus / "whole.jsonl")
+
+
+def test_resume_takes_the_saved_options_and_refuses_others_by_name(corpus):
+    train = ["train", "corpus.txt", "--out", "m.npz"]
+    assert run(*train, *OPTIONS, "--max-steps", "20", cwd=corpus).code == 0
+    assert run(*train, "--resume", "--max-steps", "30", cwd=corpus).code == 0
+    with np.load(corpus / "m.last.npz") as file:
+        assert json.loads(file["meta"].tobytes())["progress"]["step"] == 30
+    for option, value in (("--hidden-size", "9"), ("--cell", "rnn"), ("--lr", "0.5"), ("--seed", "3")):
+        refused = run(*train, "--resume", option, value, cwd=corpus)
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert option in refused.err
+
+
+def test_two_runs_on_one_output_are_refused(corpus):
+    from charrnn.lock import output
+
+    with output(corpus / "m.npz"):
+        second = run("train", "corpus.txt", "--out", "m.npz", *OPTIONS, cwd=corpus)
+    assert (second.code, second.err.count("\n")) == (1, 1)
+    assert "another run is writing to m.npz" in second.err
+
+
+def test_leavings_of_dead_runs_are_swept_and_others_left_alone(corpus):
+    for name in (".m.npz.abc.tmp", ".m.last.npz.abc.tmp", ".n.npz.abc.tmp", "m.tmp"):
+        (corpus / name).write_text("half a file")
+    assert run("train", "corpus.txt", "--out", "m.npz", *OPTIONS, "--max-steps", "3", cwd=corpus).code == 0
+    left = {path.name for path in corpus.iterdir()}
+    assert {".n.npz.abc.tmp", "m.tmp"} <= left
+    assert not {".m.npz.abc.tmp", ".m.last.npz.abc.tmp", ".m.npz.lock"} & left
+
+
+SAVER = """
+import sys, numpy as np
+from pathlib import Path
+from charrnn import npz
+number = int(sys.argv[2])
+while True:
+    number += 1
+    npz.write(Path(sys.argv[1]), {"number": np.full(20_000, number, np.uint32)})
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kills", [15])
+def test_kills_during_saves_leave_nothing_unreadable_or_older_than_announced(kills, tmp_path, request):
+    """`pytest --kills 300` for the long form."""
+    path, announced = tmp_path / "m.npz", 0
+    rng = random.Random(0)
+    for _ in range(max(kills, request.config.getoption("--kills"))):
+        saver = [*command()[:1], "-c", SAVER, str(path), str(announced)]
+        with subprocess.Popen(saver, stdout=subprocess.PIPE, env=environment()) as process:
+            assert process.stdout
+            said = [process.stdout.readline()]
+            time.sleep(rng.uniform(0, 0.03))
+            process.kill()
+            said += process.stdout.read().split()
+        announced = max(map(int, said))
+        with path.open("rb") as file:
+            (member,) = npz.members(file).values()
+            numbers = npz.read(file, member)
+        assert (numbers == numbers[0]).all()
+        assert numbers[0] >= announced
+        announced = int(numbers[0])
