@@ -33,6 +33,11 @@ class Checkpoint:
     extra: dict[str, Array] = field(default_factory=dict)  # optim.* and state.*, to go on training
 
 
+def last_path(path: Path) -> Path:
+    """Where the run whose best model is NAME.npz keeps what it needs to go on: NAME.last.npz."""
+    return path.with_name(path.name.removesuffix(".npz") + ".last.npz")
+
+
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write atomically: `path` holds either the old file or the whole new one, whatever happens.
 

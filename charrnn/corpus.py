@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import lzma
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ def _bytes(path: Path, digest: Digest) -> Iterator[bytes]:
         raise TextError(f"there is no file {path}", "check the path") from None
     except IsADirectoryError:
         raise TextError(f"{path} is a folder", "name a text file in it") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise TextError(
             f"{name_of(path)} cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from None
@@ -153,6 +154,7 @@ def _open(path: Path) -> IO[bytes]:
 def _decoded(path: Path, encoding: str, digest: Digest) -> Iterator[str]:
     """The text of a file exactly as it is: no newline is translated, no mark removed."""
     try:
+        "".encode(encoding)  # refuses what is no encoding of text, such as base64
         decoder = codecs.getincrementaldecoder(encoding)("strict")
     except LookupError:
         raise TextError(
@@ -165,6 +167,10 @@ def _decoded(path: Path, encoding: str, digest: Digest) -> Iterator[str]:
             yield decoder.decode(block)
         except UnicodeDecodeError as error:
             raise _not_text(path, encoding, error, offset - pending, lines) from None
+        except UnicodeError as error:
+            raise TextError(
+                f"{name_of(path)} is not {encoding.upper()}: {error}", "name its --encoding"
+            ) from None
         offset += len(block)
         lines += block.count(b"\n")
     try:

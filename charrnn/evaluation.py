@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,13 +40,20 @@ def perplexity(loss: float) -> float:
     return math.exp(loss) if loss < 700 else math.inf
 
 
-def evaluate(network: Network, ids: Ids, team: Team) -> Score:
-    """Mean nats of a text's characters, each given all before it.  Cost: the forward pass."""
-    nats = score(network, ids, team)
-    return Score(float(nats.mean()), nats.size)
+def evaluate(
+    network: Network, ids: Ids, team: Team, stopped: Callable[[], bool] = lambda: False
+) -> Score | None:
+    """Mean nats of a text's characters, each given all before it; None if `stopped` became true.
+
+    Cost: the forward pass.
+    """
+    nats = score(network, ids, team, stopped)
+    return None if stopped() else Score(float(nats.mean()), nats.size)
 
 
-def score(network: Network, ids: Ids, team: Team) -> NDArray[np.float64]:
+def score(
+    network: Network, ids: Ids, team: Team, stopped: Callable[[], bool] = lambda: False
+) -> NDArray[np.float64]:
     """-ln p of each character after the first (len(ids) - 1,).
 
     A long text is cut into up to 64 streams by its length alone, so that the figures are the same for
@@ -64,6 +72,8 @@ def score(network: Network, ids: Ids, team: Team) -> NDArray[np.float64]:
         shard = network.shard(len(mine), min(CHUNK, length))
         before = range(-WARM_UP if streams > 1 else 0, 0, CHUNK)
         for offset in [*before, *range(0, length, CHUNK)]:
+            if stopped():
+                return
             if offset == 0 and number == 0:
                 shard.rows_of_state[:, :, 0] = 0  # nothing precedes the first stream
             width = min(CHUNK, (length if offset >= 0 else 0) - offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +34,9 @@ def output(path: Path) -> Iterator[None]:
     except OSError as error:
         raise CheckpointError(f"{path.parent} cannot be written: {error.strerror}") from None
     try:
-        for pattern in (f".{path.name}.*.tmp", f".{path.stem}.last.npz.*.tmp"):
-            for stale in path.parent.glob(pattern):
+        name_and_kin = glob.escape(path.name.removesuffix(".npz"))
+        for pattern in ("", ".last", ".step?????????"):
+            for stale in path.parent.glob(f".{name_and_kin}{pattern}.npz.*.tmp"):
                 stale.unlink(missing_ok=True)
         yield
     finally:

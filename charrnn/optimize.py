@@ -13,7 +13,7 @@ from .parallel import DataParallel, Team
 from .parameters import Array
 from .text import Ids
 
-WORST = 10.0  # times the loss of guessing evenly: beyond, a model is not learning but diverging
+WORST = 3.0  # times the loss of guessing evenly: beyond, a model is not learning but diverging
 
 
 class Learner:
@@ -59,6 +59,12 @@ class Learner:
         """Zero the carried states: the start of the streams."""
         for shard in self.parallel.shards:
             shard.state[...] = 0
+
+    def restart(self, stream: int) -> None:
+        """Zero the state of one stream, if there are so many."""
+        for rows, shard in zip(self.parallel.cuts, self.parallel.shards, strict=True):
+            if rows.start <= stream < rows.stop:
+                shard.rows_of_state[:, :, stream - rows.start] = 0
 
     @property
     def state(self) -> Array:

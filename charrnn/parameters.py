@@ -125,15 +125,11 @@ class Layout:
     def initial(self, seed: int) -> Array:
         """First values: uniform within 1/sqrt(H), as PyTorch's; an embedding from N(0, 1).
 
-        A forget gate's bias is 1: it starts open (Gers et al. 2000; Jozefowicz et al. 2015), so that
-        gradients reach back from the start.
+        A forget gate's bias of 1 (Jozefowicz et al. 2015) was tried and learned slower: docs/training.md.
         """
         rng = np.random.default_rng([seed, 0])
         bound = 1 / sqrt(self.config.hidden_size)
         flat = rng.uniform(-bound, bound, self.size).astype(self.config.dtype)
         w = self.views(flat)
         w.embed[...] = rng.standard_normal(w.embed.shape)
-        forget = getattr(self.cell, "forget", None)
-        if forget is not None:
-            w.bias[:, forget] = 1
         return flat

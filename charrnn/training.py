@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import math
 import shlex
 import sys
@@ -17,8 +19,9 @@ from . import __version__, checkpoint, evaluation, events, schedule
 from .checkpoint import Checkpoint
 from .config import ModelConfig, SampleConfig, TrainConfig
 from .corpus import Corpus
-from .errors import DivergedError, UsageError
+from .errors import CheckpointError, DivergedError, UsageError
 from .evaluation import perplexity
+from .kernels import optimizers
 from .network import Network
 from .optimize import Learner
 from .parallel import Team
@@ -29,6 +32,7 @@ from .text import Ids, Split, Streams
 BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
 SAMPLE = 200  # characters of a sample during training
+RESTART = 64  # steps; in each, one stream in turn starts from a zero state, or the model forgets how to start
 
 
 @dataclass
@@ -42,7 +46,8 @@ class Progress:
     stale: int = 0  # evaluations since the best
     lr_scale: float = 1.0  # halved by plateaus and rewinds
     bad: int = 0  # steps in a row that were not learned
-    rewinds: int = 0
+    rewinds: int = 0  # since the best model
+    pending: bool = False  # an evaluation is due, and was not finished
     history: list[list[float]] = field(default_factory=list)  # [step, loss] of each evaluation
 
 
@@ -81,20 +86,20 @@ class Trainer:
         Errors: TextError for a corpus too short.
         """
         self.config, self.path, self.vocabulary = config, path, corpus.vocabulary
-        self.last_path = path.with_suffix(".last.npz")
+        self.last_path = checkpoint.last_path(path)
         split = Split.of(corpus.ids, 0.0 if val is not None else config.val_fraction, config.test_fraction)
         self.split = split if val is None else replace(split, val=val)
         self.streams = Streams.of(self.split.train, config.batch_size, config.seq_len)
         self.network = network or Network(model, len(self.vocabulary), seed=config.seed)
-        self._initial = self.network.flat.copy()
         self.team = Team(config.threads)
         steps = min(config.seq_len, self.streams.length)
         self.learner = Learner(self.network, self.streams.batch_size, steps, config, self.team)
         self.progress = Progress()
-        self._stopped = self._resumed = False
+        self._stopped = self._saved = False
         parts = {name: len(getattr(self.split, name)) for name in ("train", "val", "test")}
         self.corpus: dict[str, Any] = {"chars": len(corpus.ids), **parts}
         self.corpus |= {"vocab": len(self.vocabulary), "sha256": corpus.sha256}
+        self.corpus["val_sha256"] = hashlib.sha256(self.split.val.tobytes()).hexdigest()
         self.command = shlex.join(command or sys.argv)
 
     @property
@@ -113,26 +118,30 @@ class Trainer:
     def resume(self) -> None:
         """Go on from NAME.last.npz.  Errors: CheckpointError; UsageError where corpus or options differ."""
         saved = checkpoint.load(self.last_path)
-        for name in ("sha256", "train", "val", "vocab"):
-            ours, theirs = self.corpus[name], saved.meta["corpus"][name]
+        for name in ("sha256", "vocab", "train", "val", "test", "val_sha256"):
+            ours, theirs = self.corpus[name], saved.meta.get("corpus", {}).get(name)
             if ours != theirs:
                 raise UsageError(
-                    f"the corpus is not the one of {self.last_path}: {name} is {ours}, was {theirs}",
-                    "resume with the same text, or fine-tune on this one with --init-from",
+                    f"the text is not the one of {self.last_path}: its {name} is {ours}, was {theirs}",
+                    "resume with the same corpus and --val, or fine-tune on others with --init-from",
                 )
         self._restore(saved)
-        self._resumed = True
+        self.command = saved.meta.get("command", self.command)
+        self._saved = True
 
     def run(self) -> Iterator[events.Event]:
         """Train to the end of the budget.  Errors: DivergedError, CheckpointError."""
         try:
             yield self._start()
-            if self._resumed:
+            if self._saved:
                 yield events.Resumed(self.progress.step, str(self.last_path))
             clock = Clock()
             self._compile()
             clock.compile_s = time.perf_counter() - clock.started
             yield events.Compiled(clock.compile_s)
+            if not self._saved:
+                self._remove_kept(keep=0)
+                yield from self._save_last()
             reason = yield from self._steps(clock)
             yield from self._finish(clock, reason)
         except DivergedError:
@@ -159,20 +168,31 @@ class Trainer:
         small = replace(self.network.config, hidden_size=1, num_layers=1, embed_size=0)
         learner = Learner(Network(small, 1), 1, 1, self.config, Team(1))
         learner.step(np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8), 0.1, 0)
+        optimizers.clip(learner.parallel.grad, 1.0, 0.0)
+        optimizers.clamp(learner.network.flat, 1.0)
+        evaluation.score(learner.network, np.zeros(2, np.uint8), Team(1))
+        if self.config.sample_every:
+            self._sample()
 
     def _steps(self, clock: Clock) -> Generator[events.Event, None, str]:
         """Returns why it ended."""
-        config, progress = self.config, self.progress
+        config = self.config
         eval_every = config.eval_every or self.streams.chunks
         while (reason := self._reason_to_end(clock)) is None:
-            yield from self._train(clock)
-            progress = self.progress
-            if config.sample_every and progress.step % config.sample_every == 0:
-                yield self._sample()
-            evaluated = progress.step % eval_every == 0 and progress.bad == 0
-            if evaluated:
+            if not self.progress.pending:
+                learned = yield from self._train(clock)
+                if not learned:
+                    continue
+                if config.sample_every and self.progress.step % config.sample_every == 0:
+                    yield self._sample()
+            step = self.progress.step
+            due = self.progress.pending or step % eval_every == 0
+            if (due or (config.save_every and step % config.save_every == 0)) and not self._finite():
+                yield from self._rewind(math.nan)
+                continue
+            if due:
                 yield from self._evaluate(clock)
-            if evaluated if not config.save_every else progress.step % config.save_every == 0:
+            if due if not config.save_every else step % config.save_every == 0:
                 yield from self._save_last()
         return reason
 
@@ -187,12 +207,13 @@ class Trainer:
             return "patience"
         return None
 
-    def _train(self, clock: Clock) -> Iterator[events.Event]:
-        """One step of truncated BPTT."""
+    def _train(self, clock: Clock) -> Generator[events.Event, None, bool]:
+        """One step of truncated BPTT; returns whether it was learned."""
         begun, progress = time.perf_counter(), self.progress
         chunk = progress.step % self.streams.chunks
         if chunk == 0:
             self.learner.reset()
+        self.learner.restart(progress.step % max(RESTART, self.streams.batch_size))
         inputs, targets = self.streams.chunk(chunk)
         lr = progress.lr_scale * schedule.rate(self.config, progress.step, self.total_steps)
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step)
@@ -203,8 +224,11 @@ class Trainer:
         clock.train_s += seconds
         clock.chars += inputs.size
         if not learned:
-            yield from self._not_learned(loss, norm)
-            return
+            progress.bad += 1
+            yield events.Skipped(progress.step, loss, norm)
+            if progress.bad >= BAD_STEPS:
+                yield from self._rewind(loss)
+            return False
         progress.bad = 0
         yield events.Step(
             step=progress.step,
@@ -216,44 +240,45 @@ class Trainer:
             chars_per_s=inputs.size / seconds,
             elapsed_s=clock.elapsed_s,
         )
+        return True
 
-    def _not_learned(self, loss: float, norm: float) -> Iterator[events.Event]:
-        """After a few such steps in a row, back to the last saved state with half the learning rate."""
+    def _rewind(self, loss: float) -> Iterator[events.Event]:
+        """After a few such steps in a row: back to the last saved state, with half the learning rate."""
         progress = self.progress
-        progress.bad += 1
-        yield events.Skipped(progress.step, loss, norm)
-        if progress.bad < BAD_STEPS:
-            return
         if progress.rewinds == REWINDS:
             raise DivergedError(
                 f"training diverged: at step {progress.step} the loss is {loss:.4g}, after {REWINDS} returns"
                 " to the last good state with half the learning rate",
                 f"start again with a lower --lr (it was {self.config.lr:g}) or --clip-norm",
             )
-        scale, rewinds = progress.lr_scale / 2, progress.rewinds + 1
-        if self.last_path.exists() and (progress.history or self._resumed):
-            self._restore(checkpoint.load(self.last_path))
-        else:
-            self.network.flat[...] = self._initial
-            self.learner.slots[...] = 0
-            self.learner.updates = 0
-            self.progress = Progress()
-        self.progress.lr_scale, self.progress.rewinds, self.progress.bad = scale, rewinds, 0
-        yield events.Rewound(self.progress.step, scale)
+        self._restore(checkpoint.load(self.last_path))
+        self.progress.best, self.progress.stale = progress.best, progress.stale
+        self.progress.lr_scale, self.progress.rewinds = progress.lr_scale / 2, progress.rewinds + 1
+        self.progress.bad = 0
+        yield events.Rewound(self.progress.step, self.progress.lr_scale)
+        yield from self._save_last()
+
+    def _finite(self) -> bool:
+        return bool(np.isfinite(self.network.flat).all() and np.isfinite(self.learner.slots).all())
 
     def _evaluate(self, clock: Clock) -> Iterator[events.Event]:
         """Validation; the best model so far is saved.  Without a validation text, the last is."""
         progress, figures = self.progress, {}
+        progress.pending = True
         if len(self.split.val):
-            figures = _figures(evaluation.evaluate(self.network, self.split.val, self.team).loss)
+            score = evaluation.evaluate(self.network, self.split.val, self.team, lambda: self._stopped)
+            if score is None:
+                return
+            figures = _figures(score.loss)
             yield events.Evaluated(progress.step, self.epoch, "val", **figures, elapsed_s=clock.elapsed_s)
             progress.history.append([progress.step, figures["loss"]])
-            if progress.best and not figures["loss"] < progress.best["loss"]:
-                progress.stale += 1
-                if self.config.lr_schedule == "plateau":
-                    progress.lr_scale /= 2
-                return
-        progress.stale = 0
+        progress.pending = False
+        if figures and progress.best and not figures["loss"] < progress.best["loss"]:
+            progress.stale += 1
+            if self.config.lr_schedule == "plateau":
+                progress.lr_scale /= 2
+            return
+        progress.stale = progress.rewinds = 0
         progress.best = {"step": progress.step, "epoch": self.epoch} | figures
         yield self._save(self.path, "best")
 
@@ -277,20 +302,34 @@ class Trainer:
         """What is needed to go on, and, where asked for, one of the last few models."""
         extra = {f"optim.{i}": slot for i, slot in enumerate(self.learner.slots)}
         yield self._save(self.last_path, "last", extra | {"state.carried": self.learner.state})
-        if self.config.keep_last:
-            name = f"{self.path.stem}.step{self.progress.step:09}.npz"
-            yield self._save(self.path.with_name(name), "kept")
-            kept = sorted(self.path.parent.glob(f"{self.path.stem}.step?????????.npz"))
-            for old in kept[: -self.config.keep_last]:
-                old.unlink()
+        self._saved = True
+        if self.config.keep_last and self.progress.step:
+            name = self.path.name.removesuffix(".npz")
+            yield self._save(self.path.with_name(f"{name}.step{self.progress.step:09}.npz"), "kept")
+            self._remove_kept(self.config.keep_last)
+
+    def _remove_kept(self, keep: int) -> None:
+        """Of the models kept on the way, leave the last few; none from beyond the present step."""
+        name = glob.escape(self.path.name.removesuffix(".npz"))
+        kept = sorted(self.path.parent.glob(f"{name}.step?????????.npz"))
+        now = [path for path in kept if int(path.name[-13:-4]) <= self.progress.step]
+        for path in {*kept} - {*now[len(now) - keep :]}:
+            path.unlink(missing_ok=True)
 
     def _restore(self, saved: Checkpoint) -> None:
+        try:
+            slots = [saved.extra[f"optim.{i}"] for i in range(len(self.learner.slots))]
+            state, progress = saved.extra["state.carried"], Progress(**saved.meta["progress"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.last_path} does not hold what training needs to go on: {error}",
+                "name the checkpoint of a run, NAME.last.npz",
+            ) from None
         self.network.flat[...] = saved.network.flat
-        for i, slot in enumerate(self.learner.slots):
-            slot[...] = saved.extra[f"optim.{i}"]
-        self.learner.state = saved.extra["state.carried"]
-        self.progress = Progress(**saved.meta["progress"])
-        self.learner.updates = self.progress.updates
+        self.learner.slots[...] = np.reshape(slots, self.learner.slots.shape)
+        self.learner.state = state
+        self.learner.updates = progress.updates
+        self.progress = progress
 
     def _sample(self) -> events.Event:
         config = SampleConfig(length=SAMPLE, temp=0.8, seed=self.config.seed)
@@ -298,20 +337,29 @@ class Trainer:
         return events.Sampled(self.progress.step, "".join(sample(model, config)))
 
     def _finish(self, clock: Clock, reason: str) -> Iterator[events.Event]:
-        """The last evaluation, unless someone waits; the last save; the test, by the best model."""
-        step = self.progress.step
-        done = bool(self.progress.history) and self.progress.history[-1][0] == step
-        if not self.progress.best or (reason != "interrupted" and not done):
-            if reason == "interrupted":
-                yield self._save(self.path, "best")
-            else:
-                yield from self._evaluate(clock)
-        yield from self._save_last()
+        """The last save; then, unless someone waits, the last evaluation; the test, by the best model.
+
+        An evaluation that is not on schedule comes after the save, so that a resumed run knows nothing of it.
+        """
+        evaluated = bool(self.progress.best) and not self.progress.pending
+        evaluated = evaluated and self.progress.step in (self.progress.best["step"], *self._steps_evaluated())
+        if self._finite():
+            yield from self._save_last()
+        if reason != "interrupted" and not evaluated:
+            yield from self._evaluate(clock)
+        elif not self.progress.best or not len(self.split.val):
+            yield self._save(self.path, "best")
         if len(self.split.test) and reason != "interrupted":
             best = checkpoint.load(self.path).network
-            figures = _figures(evaluation.evaluate(best, self.split.test, self.team).loss)
-            yield events.Evaluated(step, self.epoch, "test", **figures, elapsed_s=clock.elapsed_s)
+            if score := evaluation.evaluate(best, self.split.test, self.team, lambda: self._stopped):
+                figures = _figures(score.loss)
+                yield events.Evaluated(
+                    self.progress.step, self.epoch, "test", **figures, elapsed_s=clock.elapsed_s
+                )
         yield self._end(clock, reason)
+
+    def _steps_evaluated(self) -> list[int]:
+        return [int(step) for step, _ in self.progress.history]
 
     def _end(self, clock: Clock, reason: str) -> events.Event:
         return events.End(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -68,6 +69,11 @@ def shell(line: str, cwd: Path) -> Outcome:
     return Outcome(done.returncode, done.stdout, done.stderr.decode())
 
 
+def heed_signals() -> None:
+    """A suite that runs in the background has SIGINT ignored, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """`charrnn ARGUMENTS` on a pseudo-terminal, which all three of its streams are."""
 
@@ -75,7 +81,13 @@ class Terminal:
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (30, columns))
         self.process = subprocess.Popen(
-            command(*arguments), cwd=cwd, stdin=slave, stdout=slave, stderr=slave, env=environment(**changes)
+            command(*arguments),
+            cwd=cwd,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment(**changes),
+            preexec_fn=heed_signals,
         )
         os.close(slave)
         self.shown = ""
@@ -126,6 +138,7 @@ def started(*arguments: object, cwd: Path, **changes: str) -> Iterator[subproces
         stderr=subprocess.PIPE,
         text=True,
         env=environment(**changes),
+        preexec_fn=heed_signals,
     )
     try:
         yield process

@@ -80,7 +80,7 @@ def test_training_shows_a_live_display_that_leaves_a_summary(folder, columns):
     assert max(map(len, lines)) <= columns
     assert lines[0].startswith("rnn, 1 x 8 units")
     after = lines[lines.index("stopping after this step; once more to leave at once") + 1 :]
-    names = ["ended", "speed", "training", "checkpoint", "sample it"]
+    names = ["ended", "speed", "training", "checkpoint", "sample it", "go on"]
     assert [line[:12].strip() for line in after] == [*names, ""]  # the display is gone without a trace
     stopped_at_a_checkpoint(folder)
 
@@ -137,7 +137,7 @@ def test_a_signal_ends_training_with_a_checkpoint(folder, name, code):
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "once more to leave at once" in err
-    assert err.splitlines()[-1].startswith("sample it")
+    assert err.splitlines()[-1].startswith("go on")
     stopped_at_a_checkpoint(folder)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from program import command, environment, run, wait
+from program import command, environment, run, shell, wait
 from support import CELLS
 
 from charrnn import events, npz
@@ -199,3 +200,101 @@ def test_kills_during_saves_leave_nothing_unreadable_or_older_than_announced(kil
         assert (numbers == numbers[0]).all()
         assert numbers[0] >= announced
         announced = int(numbers[0])
+
+
+def test_a_full_disk_is_told_and_what_was_saved_goes_on(corpus):
+    """A limit on the size of files in place of a full disk."""
+    train = ["train", "corpus.txt", "--out", "m.npz"]
+    assert run(*train, *OPTIONS, "--max-steps", "20", cwd=corpus).code == 0
+    before = {path.name: path.read_bytes() for path in corpus.glob("*.npz")}
+    line = f"ulimit -f 5; $CHARRNN {' '.join(train)} --resume --max-steps 40 -q"
+    full = shell(line, cwd=corpus)
+    assert full.code == 1
+    assert re.search(r"m\.(last\.)?npz could not be written: File too large", full.err)
+    assert {path.name: path.read_bytes() for path in corpus.glob("*.npz")} == before
+    assert not list(corpus.glob(".*.tmp"))
+    assert run(*train, "--resume", "--max-steps", "40", cwd=corpus).code == 0
+
+
+def test_training_outlives_its_terminal(corpus):
+    """stderr is a pipe that nobody reads any more."""
+    line = f"$CHARRNN train corpus.txt --out m.npz {' '.join(OPTIONS)} --max-steps 200 2>&1 >&- | true"
+    assert shell(line, cwd=corpus).code == 0
+    assert logged(corpus / "m.jsonl")[200] > 0
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "constant"])
+def test_a_stop_by_steps_between_evaluations_changes_no_bit_of_the_state(schedule, fables, tmp_path):
+    """The evaluation at such an end is off schedule: patience, plateaus and history know nothing of it."""
+    config = {"lr_schedule": schedule, "warmup": 0, "lr": 0.05}
+    log = ran(made(fables[:3000], tmp_path / "a.npz", "gru", **config))
+    parts = []
+    for i, steps in enumerate((10, 17, 0)):
+        part = made(fables[:3000], tmp_path / "b.npz", "gru", max_steps=steps, **config)
+        if i:
+            part.resume()
+        parts += ran(part)
+    off = [entry for entry in parts if len(entry) == 2 and entry[0] in (10, 17)]
+    assert [entry for entry in parts if entry not in off] == log
+    assert arrays(tmp_path / "a.last.npz") == arrays(tmp_path / "b.last.npz")
+
+
+def test_going_back_keeps_the_best_model(fables, tmp_path):
+    """NaN long after the last save for going on, and after a better model was saved."""
+    trainer = made(fables[:3000], tmp_path / "m.npz", "gru", save_every=15, eval_every=6, epochs=20)
+    best, bad = [], 0
+    for event in trainer.run():
+        if isinstance(event, events.Saved) and event.kind == "best":
+            best.append(json.loads(np.load(tmp_path / "m.npz")["meta"].tobytes())["metrics"]["loss"])
+        if isinstance(event, events.Step) and event.step == 28 and not bad:
+            trainer.network.flat[:] = np.nan
+        bad += isinstance(event, events.Rewound)
+    assert bad == 1
+    assert best == sorted(best, reverse=True)
+    assert np.isfinite(trainer.network.flat).all()
+
+
+def test_a_run_begun_anew_leaves_nothing_of_the_old_to_resume(corpus):
+    """--force, and a kill before the first evaluation."""
+    train = ["train", "corpus.txt", "--out", "m.npz", *OPTIONS, "--keep-last", "2"]
+    assert run(*train, "--max-steps", "20", "--seed", "1", cwd=corpus).code == 0
+    assert list(corpus.glob("m.step*.npz"))
+    run(*train, "--max-steps", "1", "--seed", "2", "--save-every", "1000", "--force", cwd=corpus)
+    meta = json.loads(np.load(corpus / "m.last.npz")["meta"].tobytes())
+    assert (meta["seed"], meta["progress"]["step"]) == (2, 1)
+    assert [path.name for path in corpus.glob("m.step*.npz")] == ["m.step000000001.npz"]
+
+
+def test_a_changed_validation_text_is_refused(corpus):
+    train = ["train", "corpus.txt", "--out", "m.npz", "--val", "val.txt"]
+    (corpus / "val.txt").write_text((corpus / "corpus.txt").read_text()[:500])
+    assert run(*train, *OPTIONS, "--max-steps", "5", cwd=corpus).code == 0
+    (corpus / "val.txt").write_text((corpus / "corpus.txt").read_text()[500:1000])
+    refused = run(*train, "--resume", cwd=corpus)
+    assert refused.code == 2
+    assert "val_sha256" in refused.err
+
+
+def test_a_fine_tuned_run_resumes_by_its_own_options(corpus, fables):
+    train = ["train", "corpus.txt", "--out", "base.npz", *OPTIONS, "--max-steps", "5"]
+    assert run(*train, cwd=corpus).code == 0
+    (corpus / "new.txt").write_text("Zebras & \u00e9migr\u00e9s: " + fables[:1500])
+    tune = ["train", "new.txt", "--out", "new.npz", "--init-from", "base.npz", "--epochs", "5"]
+    assert run(*tune, "--dropout", "0.5", cwd=corpus).code == 0
+    again = run("train", "new.txt", "--out", "new.npz", "--resume", "--epochs", "8", cwd=corpus)
+    assert again.code == 0, again.err
+    starts = [
+        json.loads(line) for line in (corpus / "new.jsonl").read_text().splitlines() if '"start"' in line
+    ]
+    assert [start["config"]["dropout"] for start in starts] == [0.5, 0.5]
+    with np.load(corpus / "base.npz") as base, np.load(corpus / "new.npz") as new:
+        assert set(base["vocab"]) < set(new["vocab"])
+
+
+def test_a_torn_line_of_the_log_is_dropped(corpus):
+    train = ["train", "corpus.txt", "--out", "m.npz"]
+    assert run(*train, *OPTIONS, "--max-steps", "5", cwd=corpus).code == 0
+    with (corpus / "m.jsonl").open("a") as log:
+        log.write('{"event": "ste')
+    assert run(*train, "--resume", "--max-steps", "9", cwd=corpus).code == 0
+    assert all(json.loads(line) for line in (corpus / "m.jsonl").read_text().splitlines())

@@ -24,7 +24,6 @@ class Lstm(NamedTuple):
     recurrent: tuple[int, int, int, int] = (0, 1, 2, 3)
     blocks: int = 5  # i f g o, and q for the backward pass
     states: int = 2  # h, c
-    forget: int = 1  # the block whose bias starts at 1
 
 
 CELL = Lstm()

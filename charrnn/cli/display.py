@@ -15,13 +15,31 @@ from rich.table import Table
 from rich.text import Text
 
 from ..evaluation import perplexity
-from ..events import Compiled, End, Evaluated, Event, Saved, Start, Step
+from ..events import (
+    Compiled,
+    End,
+    Evaluated,
+    Event,
+    Resumed,
+    Rewound,
+    Sampled,
+    Saved,
+    Skipped,
+    Start,
+    Step,
+)
 from .console import explain_compiling, stderr
+from .output import visible
 
 PICTURES = 5  # a second, on a terminal
 LINE = 5.0  # seconds between lines elsewhere
 SMOOTH = 0.1  # weight of the newest step in the loss and the speed that are shown
-ENDED = {"epochs": "all epochs done", "steps": "all steps done"}
+ENDED = {
+    "epochs": "all epochs done",
+    "steps": "all steps done",
+    "time": "the time is up",
+    "patience": "validation no longer improves",
+}
 
 Words = list[tuple[str, str]]  # (name, value) of what is worth watching
 
@@ -55,21 +73,30 @@ class Figures:
         self.start: Start | None = None
         self.step: Step | None = None
         self.val: Evaluated | None = None
+        self.test: Evaluated | None = None
         self.saved: Saved | None = None
+        self.last: Saved | None = None
         self.loss = self.speed = 0.0  # of a step, smoothed
+        self.resumed = 0  # the step from which this process goes on
 
     def add(self, event: Event) -> None:
         match event:
             case Start():
                 self.start = event
+            case Resumed():
+                self.resumed = event.step
             case Step():
-                weight = max(SMOOTH, 1 / event.step)
+                weight = max(SMOOTH, 1 / max(1, event.step - self.resumed))
                 self.loss += weight * (event.loss - self.loss)
                 self.speed += weight * (event.chars_per_s - self.speed)
                 self.step = event
+            case Evaluated() if event.split == "test":
+                self.test = event
             case Evaluated():
                 self.val = event
-            case Saved() if event.kind == "best":
+            case Saved(kind="last"):
+                self.last = event
+            case Saved(kind="best"):
                 self.saved = event
 
     def rows(self) -> list[Words]:
@@ -77,7 +104,7 @@ class Figures:
         step, start = self.step, self.start
         if not (step and start):
             return []
-        left = step.elapsed_s / step.step * (start.total_steps - step.step)
+        left = step.elapsed_s / max(1, step.step - self.resumed) * (start.total_steps - step.step)
         rows = [
             [
                 ("step", f"{step.step}/{start.total_steps}"),
@@ -128,6 +155,15 @@ class Narrator:
             case Step() if time.monotonic() - self._said >= self.every:
                 self._said = time.monotonic()
                 self.console.print(line(self.figures))
+            case Resumed():
+                self.console.print(f"going on from {event.path}, step {event.step}")
+            case Skipped():
+                self.console.print(f"step {event.step} was not learned: its loss is {event.loss:.4g}")
+            case Rewound():
+                rate = f"{event.lr_scale:g} of the learning rate"
+                self.console.print(f"back at step {event.step}, the last good state, with {rate}")
+            case Sampled():
+                self.console.print(Text(visible(event.text, keep="\n\t"), style="italic"))
             case End():
                 for row in summary(self.figures, event):
                     self.console.print(row, soft_wrap=True)  # a command that wraps can still be copied
@@ -138,7 +174,7 @@ def introduction(start: Start) -> Text:
     text = Text(
         f"{c['cell']}, {c['num_layers']} x {c['hidden_size']} units, {start.params:,} parameters; "
         f"{start.threads} threads, seed {start.seed}\n"
-        f"{corpus['train']:,} characters to train on, {corpus['val']:,} to validate on (the text's tail), "
+        f"{corpus['train']:,} characters to train on, {corpus['val']:,} to validate on, "
         f"{corpus['vocab']:,} different"
     )
     if start.batch_size < c["batch_size"]:
@@ -177,9 +213,13 @@ def summary(figures: Figures, end: End) -> Iterator[Text]:
         yield row("training", says(figures.loss))
     if "loss" in best:
         yield row("validation", says(best["loss"]))
+    if figures.test:
+        yield row("test", says(figures.test.loss))
     if figures.saved:
         yield row("checkpoint", f"{figures.saved.path} (step {figures.saved.step:,})")
         yield row("sample it", f"charrnn sample {shlex.quote(figures.saved.path)} --temp 0.8", "bold")
+    if figures.last and end.reason in ("interrupted", "time"):
+        yield row("go on", f"the same command with --resume, from step {figures.last.step:,}")
 
 
 def says(loss: float) -> str:

@@ -38,6 +38,7 @@ def evaluate(
     with explain_compiling(quiet):
         score_of(model.network, ids[:2], Team(1))
     score = score_of(model.network, ids, Team(threads))
+    assert score is not None  # nothing stops it
     if as_json:
         figures = {"loss": score.loss, "bpc": score.bpc, "perplexity": score.perplexity, "chars": score.chars}
         print(json_line(figures))

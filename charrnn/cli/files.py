@@ -39,7 +39,9 @@ def refuse_to_overwrite(checkpoint: Path, log: Path, corpora: Sequence[Path], fo
         if any(path.exists() and corpus.exists() and path.samefile(corpus) for corpus in corpora):
             raise UsageError(f"{path} is a text to train on", f"choose another {option}")
         if path.is_file() and not force:
-            raise UsageError(f"{path} exists", f"choose another {option}, or --force to overwrite it")
+            raise UsageError(
+                f"{path} exists", f"choose another {option}, --resume to go on, or --force to overwrite it"
+            )
     if checkpoint.exists() and not checkpoint.is_file():
         raise UsageError(f"{checkpoint} is no ordinary file", "choose another --out")
 

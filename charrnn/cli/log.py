@@ -21,6 +21,8 @@ class JsonLog:
 
     def __enter__(self) -> JsonLog:
         try:
+            if self._mode == "a":
+                _drop_torn_line(self.path)
             self._file = self.path.open(self._mode, encoding="utf-8")
         except OSError as error:
             raise self._failure(error) from None
@@ -43,3 +45,10 @@ class JsonLog:
 
     def _failure(self, error: OSError) -> CharrnnError:
         return CharrnnError(f"{self.path} cannot be written: {error.strerror}", "choose another --log")
+
+
+def _drop_torn_line(path: Path) -> None:
+    """A kill may have cut the last line of a log short: the next would be joined to it."""
+    if path.exists():
+        with path.open("rb+") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import cells
 from ..config import ModelConfig, TrainConfig, option
-from ..errors import UsageError
+from ..errors import TextError, UsageError
 from .files import make_folder
 from .log import JsonLog
 
@@ -84,21 +84,28 @@ class Run:
         """Everything read and set up.  Errors: those of each part; UsageError for options that contradict."""
         from .. import checkpoint, corpus, finetune
         from ..training import Trainer
+        from .console import note
 
         model, config, network = self.model, self.config, None
-        saved = checkpoint.load(self.path.with_suffix(".last.npz")) if self.resume else None
+        saved = checkpoint.load(checkpoint.last_path(self.path)) if self.resume else None
         if saved:
             model = self._same("model", model, saved.meta["model"], set())
-            config = self._same("training", config, saved.meta["training"], FREE)
+            config = self._same("training", config, saved.meta.get("training", {}), FREE)
         text = corpus.load(self.corpus, config.encoding, config.level)
-        if self.init_from:
+        if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
+            network, text = finetune.adapt(saved, text, extend=False, seed=config.seed)
+        elif self.init_from:
             start = checkpoint.load(self.init_from)
             model = self._same("model", model, start.meta["model"], {"dropout"})
             network, text = finetune.adapt(start, text, self.extend_vocab, config.seed)
             network.config = model
         val = None
         if self.val:
-            val, _ = corpus.encode(self.val, text.vocabulary, config.encoding, config.unknown)
+            val, skipped = corpus.encode(self.val, text.vocabulary, config.encoding, config.unknown)
+            if skipped:
+                note(f"{self.val}: {skipped:,} characters that training never saw were left out")
+            if len(val) < 2:
+                raise TextError(f"{self.val} has {len(val)} characters", "validation needs at least 2")
         return Trainer(text, model, config, self.path, val=val, network=network, command=self.command)
 
     def _same(self, kind: str, ours: Any, theirs: dict[str, Any], free: set[str]) -> Any:

@@ -90,7 +90,7 @@ def train(
     """
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     values = context.params | {"max_time": seconds(max_time)}
-    path = out or default_checkpoint(corpus[0], cell)
+    path = out or default_checkpoint(corpus[0], f"from-{init_from.stem}" if init_from else cell)
     run = Run(
         corpus=corpus,
         model=ModelConfig(**{name: values[name] for name in vars(MODEL)}),
