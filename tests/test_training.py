@@ -211,7 +211,7 @@ def test_a_run_that_diverges_goes_back_with_half_the_rate_and_in_the_end_says_so
 
     def watch() -> None:
         for event in run.run():
-            seen.append(event)  # noqa: PERF402: what came before the error counts
+            seen.append(event)  # noqa: PERF402
 
     with pytest.raises(DivergedError, match=r"lower --lr \(it was 1000\)"):
         watch()
