@@ -42,7 +42,7 @@ class TrainConfig:
     unknown: str = "error"  # or skip: characters of a validation text that training never saw
     optimizer: str = "adam"
     lr: float = 0.008
-    lr_schedule: str = "cosine"
+    lr_schedule: str = "constant"
     warmup: int = 100  # steps
     weight_decay: float = 0.0
     clip_norm: float = 1.0  # 0: off
