@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from .network import Network
 from .optimize import Learner
 from .parallel import Team
 from .parameters import Array
+from .progress import Clock, Progress
 from .sampling import sample
 from .text import Ids, Split, Streams
 
@@ -33,37 +34,6 @@ BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
 SAMPLE = 200  # characters of a sample during training
 RESTART = 64  # steps; in each, one stream in turn starts from a zero state, or the model forgets how to start
-
-
-@dataclass
-class Progress:
-    """Where a run stands: with the arrays of the last checkpoint, all that the future depends on."""
-
-    step: int = 0
-    chars: int = 0
-    updates: int = 0
-    best: dict[str, Any] = field(default_factory=dict)
-    stale: int = 0  # evaluations since the best
-    lr_scale: float = 1.0  # halved by plateaus and rewinds
-    bad: int = 0  # steps in a row that were not learned
-    rewinds: int = 0  # since the best model
-    pending: bool = False  # an evaluation is due, and was not finished
-    history: list[list[float]] = field(default_factory=list)  # [step, loss] of each evaluation
-
-
-@dataclass
-class Clock:
-    """Seconds of this process spent in training steps, apart from compiling, evaluating and saving."""
-
-    started: float = field(default_factory=time.perf_counter)
-    compile_s: float = 0.0
-    train_s: float = 0.0
-    chars: int = 0
-
-    @property
-    def elapsed_s(self) -> float:
-        """Since the start, compiling left out."""
-        return time.perf_counter() - self.started - self.compile_s
 
 
 class Trainer:

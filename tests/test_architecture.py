@@ -19,7 +19,7 @@ PACKAGE = Path(charrnn.__file__).parent
 ROWS = [
     *("errors", "config", "text", "events"),
     *("kernels", "cells"),
-    *("corpus", "schedule", "npz", "lock"),
+    *("corpus", "schedule", "npz", "lock", "progress"),
     *("parameters", "network", "parallel", "optimize", "evaluation", "checkpoint", "finetune", "gradcheck"),
     *("sampling", "training", "benchmark_torch", "benchmark"),
     *("cli", "__main__"),

@@ -1,0 +1,38 @@
+"""Where a training run stands, and how long it took."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Progress:
+    """Where a run stands: with the arrays of the last checkpoint, all that the future depends on."""
+
+    step: int = 0
+    chars: int = 0
+    updates: int = 0
+    best: dict[str, Any] = field(default_factory=dict)
+    stale: int = 0  # evaluations since the best
+    lr_scale: float = 1.0  # halved by plateaus and rewinds
+    bad: int = 0  # steps in a row that were not learned
+    rewinds: int = 0  # since the best model
+    pending: bool = False  # an evaluation is due, and was not finished
+    history: list[list[float]] = field(default_factory=list)  # [step, loss] of each evaluation
+
+
+@dataclass
+class Clock:
+    """Seconds of this process spent in training steps, apart from compiling, evaluating and saving."""
+
+    started: float = field(default_factory=time.perf_counter)
+    compile_s: float = 0.0
+    train_s: float = 0.0
+    chars: int = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the start, compiling left out."""
+        return time.perf_counter() - self.started - self.compile_s
