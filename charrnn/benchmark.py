@@ -81,7 +81,7 @@ def run(
 
 
 def _measure(cell: str, setup: BenchSetup, team: Team, top: float, torch: bool) -> Result:
-    model = ModelConfig(cell=cell, hidden_size=setup.hidden_size, num_layers=setup.num_layers)
+    model = ModelConfig(cell, setup.hidden_size, setup.num_layers, dropout=0.0)
     network = Network(model, VOCAB)
     runs = [_training(network, setup, team) if setup.batch_size else _sampling(network)]
     if torch:
@@ -93,7 +93,7 @@ def _measure(cell: str, setup: BenchSetup, team: Team, top: float, torch: bool) 
             else sampling(cell, setup, VOCAB, team.threads)
         )
     rates = _rates(runs)
-    weights = network.layout.size - network.weights.input.size - network.weights.bias.size - VOCAB
+    weights = network.layout.products
     flops = weights * (6 if setup.batch_size else 2) * rates[0]
     reading = 4 * weights * rates[0]
     share = flops / top if setup.batch_size else reading / bandwidth(weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import UsageError
 
@@ -15,7 +15,7 @@ class ModelConfig:
     hidden_size: int = 256
     num_layers: int = 1
     embed_size: int = 0  # 0: characters enter as one-hot vectors
-    dropout: float = 0.0
+    dropout: float = 0.25
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
@@ -27,7 +27,17 @@ class ModelConfig:
         one_of("dtype", self.dtype, ("float32", "float64"))
 
 
-OPTIMIZERS = ("adam", "adamw", "rmsprop", "adagrad", "momentum", "sgd")
+# learning rates that did well for 128 to 512 hidden units (docs/training.md): the rate, and for those that
+# divide by a gradient's size, the hidden size above which it falls in proportion (Yang et al. 2021)
+LEARNING_RATES = {
+    "adam": (0.02, 128),
+    "adamw": (0.02, 128),
+    "rmsprop": (0.005, 128),
+    "adagrad": (0.05, 128),
+    "momentum": (0.2, None),
+    "sgd": (2.0, None),
+}
+OPTIMIZERS = tuple(LEARNING_RATES)
 SCHEDULES = ("constant", "cosine", "step", "plateau")
 
 
@@ -41,8 +51,8 @@ class TrainConfig:
     test_fraction: float = 0.0
     unknown: str = "error"  # or skip: characters of a validation text that training never saw
     optimizer: str = "adam"
-    lr: float = 0.008
-    lr_schedule: str = "constant"
+    lr: float = 0.0  # 0: by optimizer and hidden size
+    lr_schedule: str = "cosine"
     warmup: int = 100  # steps
     weight_decay: float = 0.0
     clip_norm: float = 1.0  # 0: off
@@ -50,12 +60,12 @@ class TrainConfig:
     weight_clip: float = 0.0  # 0: off
     seq_len: int = 64
     batch_size: int = 64
-    epochs: float = 20.0
+    epochs: float = 18.0
     max_steps: int = 0  # 0: no limit
     max_time: float = 0.0  # seconds; 0: no limit
     patience: int = 0  # evaluations without a better one; 0: no limit
     eval_every: int = 0  # steps; 0: after each epoch
-    save_every: int = 0  # steps; 0: after each evaluation
+    save_every: int = 0  # steps; 0: after each evaluation, and about a minute of work
     keep_last: int = 0
     sample_every: int = 0  # steps; 0: never
     seed: int = 0
@@ -66,11 +76,10 @@ class TrainConfig:
             at_least(name, getattr(self, name), 1)
         for name in (
             *("warmup", "weight_decay", "clip_norm", "clip_value", "weight_clip", "max_steps", "max_time"),
-            *("patience", "eval_every", "save_every", "keep_last", "sample_every", "seed", "threads"),
+            *("lr", "patience", "eval_every", "save_every", "keep_last", "sample_every", "seed", "threads"),
         ):
             at_least(name, getattr(self, name), 0)
-        for name in ("lr", "epochs"):
-            above(name, getattr(self, name))
+        above("epochs", self.epochs)
         for name in ("val_fraction", "test_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(
@@ -80,6 +89,12 @@ class TrainConfig:
         one_of("unknown", self.unknown, ("error", "skip"))
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("lr_schedule", self.lr_schedule, SCHEDULES)
+
+    def tuned(self, model: ModelConfig) -> TrainConfig:
+        """With a learning rate: the one given, or one that suits the optimiser and the hidden size."""
+        rate, widest = LEARNING_RATES[self.optimizer]
+        scale = min(1.0, widest / model.hidden_size) if widest else 1.0
+        return self if self.lr else replace(self, lr=rate * scale)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,18 @@ class Layout:
     def size(self) -> int:
         return sum(prod(shape) for shape in self.shapes)
 
+    @cached_property
+    def products(self) -> int:
+        """Weights of the matrix products: 2 flops each a character forward, 4 back; a lookup costs none."""
+        shapes = self.shapes
+        dense = (
+            shapes.stacked,
+            shapes.recurrent,
+            shapes.out,
+            *([shapes.input] if self.config.embed_size else []),
+        )
+        return sum(prod(shape) for shape in dense)
+
     def views(self, flat: Array) -> Weights:
         """The parts of `flat` (size,) as shaped arrays that share its memory."""
         parts, start = [], 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import math
 import shlex
@@ -19,20 +18,21 @@ from . import __version__, checkpoint, evaluation, events, schedule
 from .checkpoint import Checkpoint
 from .config import ModelConfig, SampleConfig, TrainConfig
 from .corpus import Corpus
-from .errors import CheckpointError, DivergedError, UsageError
+from .errors import DivergedError, UsageError
 from .evaluation import perplexity
 from .kernels import optimizers
 from .network import Network
 from .optimize import Learner
 from .parallel import Team
-from .parameters import Array
 from .progress import Clock, Progress
+from .run_files import RunFiles
 from .sampling import sample
 from .text import Ids, Split, Streams
 
 BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
 SAMPLE = 200  # characters of a sample during training
+SAVE = 6e12  # flops between saves: about a minute of them, counted in steps so that no clock decides
 RESTART = 64  # steps; in each, one stream in turn starts from a zero state, or the model forgets how to start
 
 
@@ -55,27 +55,41 @@ class Trainer:
         val: a validation text, in place of the corpus's tail.  network: start from its weights.
         Errors: TextError for a corpus too short.
         """
-        self.config, self.path, self.vocabulary = config, path, corpus.vocabulary
-        self.last_path = checkpoint.last_path(path)
+        self.config, self.vocabulary = config.tuned(model), corpus.vocabulary
         split = Split.of(corpus.ids, 0.0 if val is not None else config.val_fraction, config.test_fraction)
         self.split = split if val is None else replace(split, val=val)
         self.streams = Streams.of(self.split.train, config.batch_size, config.seq_len)
         self.network = network or Network(model, len(self.vocabulary), seed=config.seed)
         self.team = Team(config.threads)
         steps = min(config.seq_len, self.streams.length)
-        self.learner = Learner(self.network, self.streams.batch_size, steps, config, self.team)
+        self.learner = Learner(self.network, self.streams.batch_size, steps, self.config, self.team)
         self.progress = Progress()
         self._stopped = self._saved = False
         parts = {name: len(getattr(self.split, name)) for name in ("train", "val", "test")}
         self.corpus: dict[str, Any] = {"chars": len(corpus.ids), **parts}
         self.corpus |= {"vocab": len(self.vocabulary), "sha256": corpus.sha256}
         self.corpus["val_sha256"] = hashlib.sha256(self.split.val.tobytes()).hexdigest()
-        self.command = shlex.join(command or sys.argv)
+        self.files = RunFiles(path, self.learner, self.vocabulary, self._meta(command or sys.argv))
+
+    def _meta(self, command: list[str]) -> dict[str, Any]:
+        return {
+            "training": asdict(self.config),
+            "corpus": self.corpus,
+            "seed": self.config.seed,
+            "command": shlex.join(command),
+            "numpy": np.__version__,
+        }
 
     @property
     def total_steps(self) -> int:
         steps = max(1, round(self.config.epochs * self.streams.chunks))
         return min(steps, self.config.max_steps) if self.config.max_steps else steps
+
+    @property
+    def save_every(self) -> int:
+        """Steps; evaluations save too, unless the user said when to save."""
+        step = 6 * self.network.layout.products * self.streams.batch_size * self.config.seq_len
+        return self.config.save_every or max(1, round(SAVE / step))
 
     @property
     def epoch(self) -> float:
@@ -87,16 +101,16 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on from NAME.last.npz.  Errors: CheckpointError; UsageError where corpus or options differ."""
-        saved = checkpoint.load(self.last_path)
+        saved = checkpoint.load(self.files.last_path)
         for name in ("sha256", "vocab", "train", "val", "test", "val_sha256"):
             ours, theirs = self.corpus[name], saved.meta.get("corpus", {}).get(name)
             if ours != theirs:
                 raise UsageError(
-                    f"the text is not the one of {self.last_path}: its {name} is {ours}, was {theirs}",
+                    f"the text is not the one of {self.files.last_path}: its {name} is {ours}, was {theirs}",
                     "resume with the same corpus and --val, or fine-tune on others with --init-from",
                 )
-        self._restore(saved)
-        self.command = saved.meta.get("command", self.command)
+        self.progress = self.files.restore(saved)
+        self.files.meta["command"] = saved.meta["command"]
         self._saved = True
 
     def run(self) -> Iterator[events.Event]:
@@ -104,13 +118,13 @@ class Trainer:
         try:
             yield self._start()
             if self._saved:
-                yield events.Resumed(self.progress.step, str(self.last_path))
+                yield events.Resumed(self.progress.step, str(self.files.last_path))
             clock = Clock()
             self._compile()
             clock.compile_s = time.perf_counter() - clock.started
             yield events.Compiled(clock.compile_s)
             if not self._saved:
-                self._remove_kept(keep=0)
+                self.files.remove_kept(0, 0)
                 yield from self._save_last()
             reason = yield from self._steps(clock)
             yield from self._finish(clock, reason)
@@ -157,12 +171,13 @@ class Trainer:
                     yield self._sample()
             step = self.progress.step
             due = self.progress.pending or step % eval_every == 0
-            if (due or (config.save_every and step % config.save_every == 0)) and not self._finite():
+            save = step % self.save_every == 0 or (due and not config.save_every)
+            if (due or save) and not self.files.finite():
                 yield from self._rewind(math.nan)
                 continue
             if due:
                 yield from self._evaluate(clock)
-            if due if not config.save_every else step % config.save_every == 0:
+            if save and not self.progress.bad:
                 yield from self._save_last()
         return reason
 
@@ -221,15 +236,12 @@ class Trainer:
                 " to the last good state with half the learning rate",
                 f"start again with a lower --lr (it was {self.config.lr:g}) or --clip-norm",
             )
-        self._restore(checkpoint.load(self.last_path))
+        self.progress = self.files.restore(checkpoint.load(self.files.last_path))
         self.progress.best, self.progress.stale = progress.best, progress.stale
         self.progress.lr_scale, self.progress.rewinds = progress.lr_scale / 2, progress.rewinds + 1
         self.progress.bad = 0
         yield events.Rewound(self.progress.step, self.progress.lr_scale)
         yield from self._save_last()
-
-    def _finite(self) -> bool:
-        return bool(np.isfinite(self.network.flat).all() and np.isfinite(self.learner.slots).all())
 
     def _evaluate(self, clock: Clock) -> Iterator[events.Event]:
         """Validation; the best model so far is saved.  Without a validation text, the last is."""
@@ -250,56 +262,11 @@ class Trainer:
             return
         progress.stale = progress.rewinds = 0
         progress.best = {"step": progress.step, "epoch": self.epoch} | figures
-        yield self._save(self.path, "best")
-
-    def _save(self, path: Path, kind: str, extra: dict[str, Array] | None = None) -> events.Event:
-        meta = {
-            "training": asdict(self.config),
-            "corpus": self.corpus,
-            "metrics": self.progress.best,
-            "seed": self.config.seed,
-            "command": self.command,
-            "numpy": np.__version__,
-        }
-        if extra is None:
-            meta["history"] = self.progress.history
-        else:
-            meta["progress"] = asdict(self.progress)
-        checkpoint.save(path, Checkpoint(self.network, self.vocabulary, meta, extra or {}))
-        return events.Saved(self.progress.step, str(path), kind)
+        yield self.files.save_best(progress)
 
     def _save_last(self) -> Iterator[events.Event]:
-        """What is needed to go on, and, where asked for, one of the last few models."""
-        extra = {f"optim.{i}": slot for i, slot in enumerate(self.learner.slots)}
-        yield self._save(self.last_path, "last", extra | {"state.carried": self.learner.state})
+        yield from self.files.save_last(self.progress)
         self._saved = True
-        if self.config.keep_last and self.progress.step:
-            name = self.path.name.removesuffix(".npz")
-            yield self._save(self.path.with_name(f"{name}.step{self.progress.step:09}.npz"), "kept")
-            self._remove_kept(self.config.keep_last)
-
-    def _remove_kept(self, keep: int) -> None:
-        """Of the models kept on the way, leave the last few; none from beyond the present step."""
-        name = glob.escape(self.path.name.removesuffix(".npz"))
-        kept = sorted(self.path.parent.glob(f"{name}.step?????????.npz"))
-        now = [path for path in kept if int(path.name[-13:-4]) <= self.progress.step]
-        for path in {*kept} - {*now[len(now) - keep :]}:
-            path.unlink(missing_ok=True)
-
-    def _restore(self, saved: Checkpoint) -> None:
-        try:
-            slots = [saved.extra[f"optim.{i}"] for i in range(len(self.learner.slots))]
-            state, progress = saved.extra["state.carried"], Progress(**saved.meta["progress"])
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{self.last_path} does not hold what training needs to go on: {error}",
-                "name the checkpoint of a run, NAME.last.npz",
-            ) from None
-        self.network.flat[...] = saved.network.flat
-        self.learner.slots[...] = np.reshape(slots, self.learner.slots.shape)
-        self.learner.state = state
-        self.learner.updates = progress.updates
-        self.progress = progress
 
     def _sample(self) -> events.Event:
         config = SampleConfig(length=SAMPLE, temp=0.8, seed=self.config.seed)
@@ -313,14 +280,14 @@ class Trainer:
         """
         evaluated = bool(self.progress.best) and not self.progress.pending
         evaluated = evaluated and self.progress.step in (self.progress.best["step"], *self._steps_evaluated())
-        if self._finite():
+        if self.files.finite():
             yield from self._save_last()
         if reason != "interrupted" and not evaluated:
             yield from self._evaluate(clock)
         elif not self.progress.best or not len(self.split.val):
-            yield self._save(self.path, "best")
+            yield self.files.save_best(self.progress)
         if len(self.split.test) and reason != "interrupted":
-            best = checkpoint.load(self.path).network
+            best = checkpoint.load(self.files.path).network
             if score := evaluation.evaluate(best, self.split.test, self.team, lambda: self._stopped):
                 figures = _figures(score.loss)
                 yield events.Evaluated(

@@ -25,7 +25,7 @@ DTYPES = ["float32", "float64"]
 
 def network(cell: str, vocab: int, hidden: int = 6, seed: int = 0, **config: Any) -> Network:
     """A network whose every parameter is random, biases too, and large enough to bend the activations."""
-    made = Network(ModelConfig(cell, hidden, **config), vocab)
+    made = Network(ModelConfig(cell, hidden, **{"dropout": 0.0, **config}), vocab)
     bound = 2 / np.sqrt(hidden)
     made.flat[...] = np.random.default_rng(seed).uniform(-bound, bound, made.flat.size)
     made.pack()

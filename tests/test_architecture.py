@@ -21,7 +21,7 @@ ROWS = [
     *("kernels", "cells"),
     *("corpus", "schedule", "npz", "lock", "progress"),
     *("parameters", "network", "parallel", "optimize", "evaluation", "checkpoint", "finetune", "gradcheck"),
-    *("sampling", "training", "benchmark_torch", "benchmark"),
+    *("sampling", "run_files", "training", "benchmark_torch", "benchmark"),
     *("cli", "__main__"),
 ]
 LIBRARIES = {

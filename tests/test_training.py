@@ -13,7 +13,7 @@ import pytest
 import support
 from support import CELLS
 
-from charrnn import checkpoint, events
+from charrnn import checkpoint, events, training
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import from_text
 from charrnn.errors import DivergedError, TextError
@@ -25,7 +25,8 @@ from charrnn.training import Trainer
 
 def trainer(text: str, path: Path, model: dict[str, Any] | None = None, **config: Any) -> Trainer:
     defaults = {"epochs": 1e6, "val_fraction": 0.0, "threads": 1}
-    return Trainer(from_text(text), ModelConfig(**(model or {})), TrainConfig(**(defaults | config)), path)
+    shape = ModelConfig(**({"dropout": 0.0} | (model or {})))
+    return Trainer(from_text(text), shape, TrainConfig(**(defaults | config)), path)
 
 
 def of_kind(kind: type, run: Iterator[events.Event]) -> list[Any]:
@@ -254,3 +255,22 @@ def test_the_shortest_texts_train(text, tmp_path):
     run = trainer(text, tmp_path / "m.npz", {"hidden_size": 3}, max_steps=3, val_fraction=0.1)
     assert len(of_kind(events.Step, run.run())) == 3
     assert np.isfinite(run.network.flat).all()
+
+
+def test_a_long_epoch_is_saved_on_the_way_by_the_work_done(fables, tmp_path, monkeypatch):
+    run = trainer(
+        fables[:3000], tmp_path / "m.npz", {"hidden_size": 8}, batch_size=2, seq_len=10, max_steps=9
+    )
+    weights = 8 * 4 * 8 + 8 * len(run.vocabulary)  # of the lstm's gates, and of the output
+    monkeypatch.setattr(training, "SAVE", 4 * 6 * weights * 2 * 10)
+    saved = [event.step for event in of_kind(events.Saved, run.run()) if event.kind == "last"]
+    assert saved == [0, 4, 8, 9]
+
+
+def test_the_learning_rate_suits_optimiser_and_width_unless_it_is_given():
+    def rate(hidden: int, **config: Any) -> float:
+        return TrainConfig(**config).tuned(ModelConfig(hidden_size=hidden)).lr
+
+    assert rate(64) == rate(128) == 2 * rate(256) == 4 * rate(512)
+    assert rate(64, optimizer="sgd") == rate(512, optimizer="sgd") > 1
+    assert rate(512, lr=0.125) == 0.125

@@ -46,7 +46,7 @@ def train(
     ] = MODEL.dropout,
     dtype: Annotated[str, option("Model", "float32 or float64.")] = MODEL.dtype,
     optimizer: Annotated[str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.")] = TRAIN.optimizer,
-    lr: Annotated[float, option("Optimisation", "Learning rate.")] = TRAIN.lr,
+    lr: Annotated[float, option("Optimisation", "0: one that suits optimizer and hidden size.")] = TRAIN.lr,
     lr_schedule: Annotated[str, option("Optimisation", f"{', '.join(SCHEDULES)}.")] = TRAIN.lr_schedule,
     warmup: Annotated[
         int, option("Optimisation", "Steps of rising rate; a tenth of the run at most.")

@@ -1,0 +1,82 @@
+"""The files of a training run: the best model, the state to go on from, and the models kept on the way."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import checkpoint
+from .checkpoint import Checkpoint
+from .errors import CheckpointError
+from .events import Saved
+from .optimize import Learner
+from .parameters import Array
+from .progress import Progress
+from .text import Vocabulary
+
+
+class RunFiles:
+    """NAME.npz, NAME.last.npz and, of `keep_last` models, NAME.stepNNNNNNNNN.npz."""
+
+    def __init__(self, path: Path, learner: Learner, vocabulary: Vocabulary, meta: dict[str, Any]):
+        """meta: what each file says of the run."""
+        self.path, self.last_path = path, checkpoint.last_path(path)
+        self._learner, self._vocabulary, self.meta = learner, vocabulary, meta
+        self._keep = learner.config.keep_last
+
+    def finite(self) -> bool:
+        """Whether the parameters and what the optimiser knows are numbers."""
+        return bool(np.isfinite(self._learner.network.flat).all() and np.isfinite(self._learner.slots).all())
+
+    def save_best(self, progress: Progress, path: Path | None = None, kind: str = "best") -> Saved:
+        """A model to draw from.  Errors: CheckpointError, as for every save."""
+        return self._save(path or self.path, kind, progress, {"history": progress.history}, {})
+
+    def save_last(self, progress: Progress) -> Iterator[Saved]:
+        """What is needed to go on, and, where asked for, one of the last few models."""
+        extra = {f"optim.{i}": slot for i, slot in enumerate(self._learner.slots)}
+        extra["state.carried"] = self._learner.state
+        yield self._save(self.last_path, "last", progress, {"progress": asdict(progress)}, extra)
+        if self._keep and progress.step:
+            name = self.path.name.removesuffix(".npz")
+            yield self.save_best(
+                progress, self.path.with_name(f"{name}.step{progress.step:09}.npz"), kind="kept"
+            )
+            self.remove_kept(self._keep, progress.step)
+
+    def remove_kept(self, keep: int, step: int) -> None:
+        """Of the models kept on the way, leave the last few; none from beyond the present step."""
+        name = glob.escape(self.path.name.removesuffix(".npz"))
+        kept = sorted(self.path.parent.glob(f"{name}.step?????????.npz"))
+        now = [path for path in kept if int(path.name[-13:-4]) <= step]
+        for path in {*kept} - {*now[len(now) - keep :]}:
+            path.unlink(missing_ok=True)
+
+    def restore(self, saved: Checkpoint) -> Progress:
+        """Bring the learner to the state of a NAME.last.npz.  Errors: CheckpointError if it is none."""
+        learner = self._learner
+        try:
+            slots = [saved.extra[f"optim.{i}"] for i in range(len(learner.slots))]
+            state, progress = saved.extra["state.carried"], Progress(**saved.meta["progress"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.last_path} does not hold what training needs to go on: {error}",
+                "name the checkpoint of a run, NAME.last.npz",
+            ) from None
+        learner.network.flat[...] = saved.network.flat
+        learner.slots[...] = np.reshape(slots, learner.slots.shape)
+        learner.state = state
+        learner.updates = progress.updates
+        return progress
+
+    def _save(
+        self, path: Path, kind: str, progress: Progress, more: dict[str, Any], extra: dict[str, Array]
+    ) -> Saved:
+        meta = self.meta | {"metrics": progress.best} | more
+        checkpoint.save(path, Checkpoint(self._learner.network, self._vocabulary, meta, extra))
+        return Saved(progress.step, str(path), kind)
