@@ -28,6 +28,8 @@ def adapt(checkpoint: Checkpoint, corpus: Corpus, extend: bool, seed: int) -> tu
         raise TextError(
             f"the text has {added.size} characters that the model lacks: {shown}", "allow --extend-vocab"
         )
+    if np.array_equal(old.points, new.points):
+        return checkpoint.network, corpus
     vocabulary = Vocabulary(np.union1d(old.points, new.points).astype(np.uint32), old.level)
     ids_of = np.searchsorted(vocabulary.points, new.points).astype(np.min_scalar_type(len(vocabulary) - 1))
     network = _grown(checkpoint.network, old, vocabulary, seed)

@@ -65,9 +65,13 @@ class Vocabulary:
 
     def decode(self, ids: Ids) -> str:
         """The text of ids (N,); bytes that are no UTF-8 become lone surrogates: see `to_bytes`."""
+        return self.text_of(self.points[ids])
+
+    def text_of(self, points: Ids) -> str:
+        """As `decode`, for code points or bytes (N,)."""
         if self.level == "byte":
-            return self.points[ids].astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
-        return self.points[ids].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+            return points.astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
+        return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def unknown_characters(points: Ids, lacking: Ids, name: str, before: int = 0, lines: int = 0) -> TextError:
