@@ -108,11 +108,12 @@ def picture(figures: Figures) -> RenderableType:
     """A bar over the figures; nothing before the first step."""
     if not (figures.step and figures.start):
         return Text()
-    table = Table.grid(padding=(0, 3))
+    bar, table = Table.grid(), Table.grid(padding=(0, 3))
+    bar.add_row(ProgressBar(total=1.0, completed=figures.ahead()[1], width=BAR))
     for row in figures.rows():
         cells = [Text.assemble((f"{name} ", "dim"), (value, "bold"), no_wrap=True) for name, value in row]
         table.add_row(*cells)
-    return Group(ProgressBar(total=1.0, completed=figures.ahead()[1], width=BAR), table)
+    return Group(bar, table)
 
 
 def summary(figures: Figures, end: End) -> Iterator[Text]:
