@@ -23,6 +23,10 @@ class TextError(CharrnnError):
     """A text that cannot be read, decoded, encoded or cut as asked."""
 
 
+class UnknownCharacterError(TextError):
+    """A character that the vocabulary lacks."""
+
+
 class CheckpointError(CharrnnError):
     """A file that is no checkpoint, or one that could not be written."""
 

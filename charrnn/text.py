@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import TextError
+from .errors import TextError, UnknownCharacterError
 
 Ids = NDArray[Any]
 
@@ -51,7 +51,7 @@ class Vocabulary:
     def encode(self, text: str, name: str = "the text") -> Ids:
         """Ids (len(text),) in the smallest type that holds them.
 
-        Errors: TextError that names the first characters the vocabulary lacks, and where the first stands.
+        Errors: UnknownCharacterError that names the first characters it lacks, and where the first stands.
         """
         points = code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
         return self.encode_points(points, name)
@@ -69,13 +69,13 @@ class Vocabulary:
             raise self._unknown(points, unknown, name)
         return ids.astype(np.min_scalar_type(len(self.points) - 1))
 
-    def _unknown(self, points: Ids, unknown: Ids, name: str) -> TextError:
+    def _unknown(self, points: Ids, unknown: Ids, name: str) -> UnknownCharacterError:
         first = int(unknown[0])
         characters = list(dict.fromkeys(chr(points[i]) for i in unknown[:1000]))
         shown = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters[:5])
         more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
         line = int(np.count_nonzero(points[:first] == ord("\n"))) + 1
-        return TextError(
+        return UnknownCharacterError(
             f"{name} has characters that the model never saw in training: {shown}{more}, "
             f"first at character {first} (line {line})",
             "leave them out, or train on a text that has them",

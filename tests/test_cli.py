@@ -123,7 +123,7 @@ def test_the_same_seed_gives_the_same_bits_on_another_number_of_threads(trained)
 def test_results_are_overwritten_by_force_alone(trained, tmp_path):
     (tmp_path / "corpus.txt").write_text(TEXT)
     arguments = ["train", "corpus.txt", *SMALL, "--max-steps", "1", "--out", "m.npz"]
-    for existing in ("m.npz", "m.jsonl"):
+    for existing in ("m.npz", "m.last.npz", "m.jsonl"):
         (tmp_path / existing).write_text("mine")
         refused = run(*arguments, cwd=tmp_path)
         assert refused.code == 2
@@ -133,7 +133,8 @@ def test_results_are_overwritten_by_force_alone(trained, tmp_path):
         assert forced.code == 0
         assert arrays(tmp_path / "m.npz")
         assert events(tmp_path / "m.jsonl")[-1]["event"] == "end"
-        (tmp_path / "m.npz").unlink()
+        for made in tmp_path.glob("m.*"):
+            made.unlink()
 
 
 def test_corpora_are_read_one_after_the_other_and_from_stdin(trained, tmp_path):
