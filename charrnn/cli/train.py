@@ -83,7 +83,9 @@ def train(
     force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
     seed: Annotated[int, option("Run", "The same seed gives the same bits.")] = TRAIN.seed,
     threads: Annotated[int, option("Run", "0: every core this process may use.")] = TRAIN.threads,
-    dry_run: Annotated[bool, option("Run", "Show data, size and cost, then stop.", "--dry-run")] = False,
+    dry_run: Annotated[
+        bool, option("Run", "Show data, model, cost and files; write nothing.", "--dry-run")
+    ] = False,
     quiet: Annotated[bool, option("Run", "Neither progress nor notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Train a model on text by truncated backpropagation through time.
