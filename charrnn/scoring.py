@@ -15,7 +15,7 @@ from .dynamic import DynamicReader
 from .errors import TextError
 from .evaluation import Reader, Score, Scores, Tally, score_lines
 from .parallel import Team
-from .text import Ids, code_points
+from .text import Ids
 
 NEWLINE = ord("\n")
 
@@ -26,7 +26,6 @@ class Piece:
 
     points: Ids  # code points, or bytes for a model of bytes
     scores: Scores
-    skipped: int
 
 
 class Scorer:
@@ -35,6 +34,7 @@ class Scorer:
     def __init__(self, checkpoint: Checkpoint, config: EvalConfig, team: Team):
         self.vocabulary = checkpoint.vocabulary
         self._network, self._config, self._team = checkpoint.network, config, team
+        self.skipped = 0  # characters so far that the model never saw
 
     def compile(self) -> None:
         """Run every kernel once."""
@@ -47,16 +47,18 @@ class Scorer:
 
     def whole(self, path: Path) -> tuple[Score, int]:
         """A text's score, and how many characters were skipped.  Errors: TextError, as for all here."""
-        tally, skipped = Tally(), 0
+        tally, read, before = Tally(), 0, self.skipped
         for piece in self.pieces(path):
             tally.add(piece.scores)
-            skipped += piece.skipped
+            read += len(piece.points)
+        skipped = self.skipped - before
         if not tally.chars:
-            raise TextError(f"{name_of(path)} has nothing to score", "give it at least 2 characters")
+            known = f", {skipped} of them unknown to the model" if skipped else ""
+            raise TextError(f"{name_of(path)} has {read} characters{known}", "scoring needs at least 2")
         return tally.score, skipped
 
     def lines(self, path: Path) -> Iterator[tuple[str, Score]]:
-        """Each line, without its newline, and its score, in which the newline counts; as soon as it is read."""
+        """Each line without its newline, and its score, the newline's included; as soon as it is read."""
         for line in _lines(self.pieces(path)):
             tally = Tally()
             tally.add(line.scores)
@@ -67,7 +69,7 @@ class Scorer:
         alone, reader = self._config.stateless, self._reader()
         blocks = known_blocks(path, self.vocabulary, self._config.encoding, self._config.unknown)
         for points, known in _whole_lines(blocks) if alone else blocks:
-            ids = self.vocabulary.encode_points(points[known], name_of(path))
+            ids = self.vocabulary.ids_of(points[known])
             scores = Scores.unknown(len(points))
             if alone:
                 cuts = np.cumsum(known)[np.flatnonzero(points == NEWLINE)]
@@ -75,13 +77,14 @@ class Scorer:
             else:
                 found = reader.read(ids)
             scores.nats[known], scores.right[known] = found
-            yield Piece(points, scores, int(np.count_nonzero(~known)))
+            self.skipped += int(np.count_nonzero(~known))
+            yield Piece(points, scores)
 
     def _alone(self, lines: list[Ids]) -> Scores:
         """Each line as after a newline at the start of a text, or, if the model has none, after nothing."""
         start = None
         if "\n" in self.vocabulary:
-            start = int(self.vocabulary.encode_points(code_points("\n"), "a newline")[0])
+            start = int(self.vocabulary.encode("\n")[0])
         scored = score_lines(self._network, lines, start, self._team)
         return Scores(np.concatenate([s.nats for s in scored]), np.concatenate([s.right for s in scored]))
 
@@ -123,7 +126,7 @@ def _lines(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def _part(piece: Piece, start: int, stop: int) -> Piece:
-    return Piece(piece.points[start:stop], piece.scores.part(start, stop), 0)
+    return Piece(piece.points[start:stop], piece.scores.part(start, stop))
 
 
 def _one(pieces: list[Piece]) -> Piece:
@@ -132,4 +135,4 @@ def _one(pieces: list[Piece]) -> Piece:
     points = np.concatenate([np.empty(0, np.uint8), *(piece.points for piece in pieces)])
     nats = np.concatenate([np.empty(0), *(piece.scores.nats for piece in pieces)])
     right = np.concatenate([np.empty(0, bool), *(piece.scores.right for piece in pieces)])
-    return Piece(points, Scores(nats, right), 0)
+    return Piece(points, Scores(nats, right))

@@ -10,7 +10,7 @@ import typer
 
 from ..config import EvalConfig
 from .files import name_of
-from .output import json_line, write
+from .output import json_line, visible, write
 
 if TYPE_CHECKING:
     from ..scoring import Scorer
@@ -58,7 +58,7 @@ def evaluate(
     from ..errors import UsageError
     from ..parallel import Team
     from ..scoring import Scorer
-    from .console import explain_compiling
+    from .console import explain_compiling, note
 
     if per_line + per_char + as_json > 1:
         raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
@@ -69,9 +69,11 @@ def evaluate(
     if per_line:
         write_lines(scorer, texts)
     elif per_char:
-        write_characters(scorer, texts, quiet)
+        write_characters(scorer, texts)
     else:
         write_figures(scorer, texts, as_json)
+    if scorer.skipped:
+        note(f"{scorer.skipped:,} characters that the model never saw were left out", quiet)
 
 
 def write_lines(scorer: Scorer, texts: list[Path]) -> None:
@@ -80,18 +82,17 @@ def write_lines(scorer: Scorer, texts: list[Path]) -> None:
             write(f"{score.bpc if score.chars else 0:.6f}\t{score.chars}\t{line}\n")
 
 
-def write_characters(scorer: Scorer, texts: list[Path], quiet: bool) -> None:
-    """A tab, a newline and a backslash are escaped, so that each line has two fields."""
-    from .console import note
-
-    skipped = 0
+def write_characters(scorer: Scorer, texts: list[Path]) -> None:
+    """Control characters and the backslash are escaped, so that each line has two fields."""
     for text in texts:
         for piece in scorer.pieces(text):
-            skipped += piece.skipped
-            for point, nats in zip(piece.points, piece.scores.nats, strict=True):
-                write(f"{scorer.vocabulary.text_of(point)}\t{nats / math.log(2):.6f}\n")
-    if skipped:
-        note(f"{skipped:,} characters that training never saw were left out", quiet)
+            bits = piece.scores.nats / math.log(2)
+            shown = map(field, scorer.vocabulary.characters(piece.points))
+            write("".join(f"{c}\t{b:.6f}\n" for c, b in zip(shown, bits, strict=True)))
+
+
+def field(character: str) -> str:
+    return "\\\\" if character == "\\" else visible(character)
 
 
 def write_figures(scorer: Scorer, texts: list[Path], as_json: bool) -> None:
@@ -99,23 +100,15 @@ def write_figures(scorer: Scorer, texts: list[Path], as_json: bool) -> None:
     results = []
     for text in texts:
         score, skipped = scorer.whole(text)
-        results.append(
-            {
-                "text": name_of(text),
-                "loss": score.loss,
-                "bpc": score.bpc,
-                "perplexity": score.perplexity,
-                "accuracy": score.accuracy,
-                "chars": score.chars,
-                "skipped": skipped,
-            }
-        )
+        figures = {"loss": score.loss, "bpc": score.bpc, "perplexity": score.perplexity}
+        results.append(figures | {"accuracy": score.accuracy, "chars": score.chars, "skipped": skipped})
     if as_json:
-        print(json_line(results[0] if len(results) == 1 else {"texts": results}))
+        each = [{"text": name_of(text)} | result for text, result in zip(texts, results, strict=True)]
+        print(json_line(results[0] if len(results) == 1 else {"texts": each}))
         return
-    for result in results:
+    for text, result in zip(texts, results, strict=True):
         if len(results) > 1:
-            print(result["text"])
+            print(visible(name_of(text)))
         print("\n".join(rows(result)))
 
 
