@@ -32,10 +32,10 @@ class ModelConfig:
 LEARNING_RATES = {
     "adam": (0.02, 128),
     "adamw": (0.02, 128),
-    "rmsprop": (0.005, 128),
-    "adagrad": (0.05, 128),
-    "momentum": (0.2, None),
-    "sgd": (2.0, None),
+    "rmsprop": (0.01, 128),
+    "adagrad": (0.1, 128),
+    "momentum": (0.5, None),
+    "sgd": (5.0, None),
 }
 OPTIMIZERS = tuple(LEARNING_RATES)
 SCHEDULES = ("constant", "cosine", "step", "plateau")
