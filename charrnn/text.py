@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,24 +51,32 @@ class Vocabulary:
     def __contains__(self, character: str) -> bool:
         return ord(character) in self.points
 
-    def encode(self, text: str, name: str = "the text") -> Ids:
+    def encode(self, text: str, name: str = "the text", unknown: str = "error") -> Ids:
         """Ids (len(text),) in the smallest type that holds them.
 
+        unknown: `error`, or `skip` for leaving out what the vocabulary lacks.
         Errors: TextError that names the first characters the vocabulary lacks, and where the first stands.
         """
         points = code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
         ids = np.searchsorted(self.points, points)
         ids[ids == len(self.points)] = 0
         lacking = np.flatnonzero(self.points[ids] != points)
-        if lacking.size:
+        if lacking.size and unknown == "error":
             raise unknown_characters(points, lacking, name)
-        return ids.astype(np.min_scalar_type(len(self.points) - 1))
+        return np.delete(ids, lacking).astype(np.min_scalar_type(len(self.points) - 1))
 
     def decode(self, ids: Ids) -> str:
         """The text of ids (N,); bytes that are no UTF-8 become lone surrogates: see `to_bytes`."""
         if self.level == "byte":
             return self.points[ids].astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
         return self.points[ids].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+    def decoder(self) -> Callable[[Ids, bool], str]:
+        """`decode` part by part: called with ids, and whether they are the last; characters come whole."""
+        if self.level == "char":
+            return lambda ids, last: self.decode(ids)
+        utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        return lambda ids, last: utf8.decode(self.points[ids].astype(np.uint8).tobytes(), last)
 
 
 def unknown_characters(points: Ids, lacking: Ids, name: str, before: int = 0, lines: int = 0) -> TextError:
