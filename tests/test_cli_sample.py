@@ -18,7 +18,7 @@ from program import command, environment, heed_signals, run
 
 from charrnn import checkpoint
 from charrnn.cli.main import app
-from charrnn.cli.output import visible
+from charrnn.cli.output import json_line, visible
 from charrnn.config import SampleConfig
 from charrnn.errors import TextError, UsageError
 from charrnn.sampling import Sampler, sample
@@ -73,6 +73,12 @@ def test_every_rule_arrives(here, capfdbinary):
     for name, off in vars(SampleConfig()).items():
         if name in rules:
             assert texts(length=200, seed=4, **rules | {name: off})[0] != expected, name
+
+
+def test_json_is_ascii_without_control_characters():
+    line = json_line("é\x7f\x9b\udcff\n")
+    assert line.isascii() and line.isprintable()
+    assert json.loads(line) == "é\x7f\x9b\udcff\n"
 
 
 @pytest.mark.parametrize("name", ["m.npz", "bytes.npz"])

@@ -119,6 +119,13 @@ def test_of_equals_the_lower_ids_are_kept(rules, kept):
     assert set(drawn(logits, np.linspace(0, ALMOST_ONE, 500), **rules)) == kept
 
 
+def test_of_many_equals_too():
+    """More than a sort that is not stable leaves in order."""
+    logits = np.tile([0.0, 1.0], 100)
+    kept = drawn(logits, np.linspace(0, ALMOST_ONE, 2000), top_k=103)
+    assert set(kept) == {*range(1, 200, 2), 0, 2, 4}
+
+
 def test_a_share_that_is_reached_exactly_is_enough():
     assert set(drawn(np.zeros(4), np.linspace(0, ALMOST_ONE, 100), top_p=0.5)) == {0, 1}
 
@@ -171,7 +178,7 @@ def test_only_differences_of_logits_count(offset, penalty):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("logits", [[1e4, -1e4, 1e4, 0], [1e4] * 4, [-1e4] * 4])
-@pytest.mark.parametrize("penalty", [1.0, 1e-300, 1e300])
+@pytest.mark.parametrize("penalty", [1.0, 1e-300, 1.7e308])
 def test_extreme_temperatures(logits, penalty, dtype):
     """Hot, all are alike; cold, only the most likely are left, evenly."""
     logits = np.array(logits, dtype)
@@ -184,6 +191,8 @@ def test_extreme_temperatures(logits, penalty, dtype):
         assert best.max() - best[best > 0].min() <= 1
     everyone = [0, 1, 2, 3]
     assert set(drawn(logits, EDGES, everyone, penalty=penalty)) <= set(everyone)
+    if logits.min() == logits.max():
+        assert np.bincount(drawn(logits, uniforms, everyone, penalty=penalty)).tolist() == [250] * 4
     assert drawn(logits, [0.0], [0, 0], penalty=1e300, temp=0)[0] == (2 if logits[1] != logits[0] else 1)
 
 

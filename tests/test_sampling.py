@@ -34,19 +34,23 @@ def text(of: Checkpoint, **config: int | float | str) -> str:
     return "".join(sampling.sample(of, SampleConfig(**config)))
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.6])
 @pytest.mark.parametrize("cell", CELLS)
-def test_temperature_0_follows_the_equations(cell):
-    """Greedy text, character by character, by naive.py."""
+def test_temperature_0_follows_the_equations(cell, penalty):
+    """Greedy text, character by character, by naive.py; a penalty is for those among the last 64."""
     of = model(cell, dtype="float64")
     arrays = of.network.layout.named(of.network.flat)
-    state = np.zeros((2, of.network.cell.states, 1, 12))
-    prime = of.vocabulary.encode("cafe")
-    logits, state = naive.forward(cell, arrays, prime[None], state)
-    expected = []
-    for _ in range(40):
-        expected.append(int(np.argmax(logits[0, -1])))
-        logits, state = naive.forward(cell, arrays, np.array([[expected[-1]]]), state)
-    assert text(of, prime="cafe", temp=0, length=40) == of.vocabulary.decode(np.array(expected))
+    read = list(of.vocabulary.encode("cafe"))
+    logits, state = naive.forward(
+        cell, arrays, np.array([read]), np.zeros((2, of.network.cell.states, 1, 12))
+    )
+    for _ in range(120):
+        log_p = logits[0, -1] - np.log(np.exp(logits[0, -1]).sum())
+        log_p[list(set(read[-64:]))] *= penalty
+        read.append(int(np.argmax(log_p)))
+        logits, state = naive.forward(cell, arrays, np.array([read[-1:]]), state)
+    drawn = text(of, prime="cafe", temp=0, length=120, repeat_penalty=penalty)
+    assert drawn == of.vocabulary.decode(np.array(read[4:]))
 
 
 def test_the_same_seed_draws_the_same_text_and_another_another():
@@ -196,7 +200,9 @@ def test_a_sample_ends_before_the_first_stop(monkeypatch, letters, block):
         assert texts(of, length=120, num=3, temp=2.0, stop=tuple(stops)) == expected
 
 
-def test_the_stop_that_is_complete_first_counts():
+def test_the_stop_that_is_complete_first_counts(monkeypatch):
+    """Also where one block holds them all."""
+    monkeypatch.setattr(sampling, "next_size", lambda size, took: 100)
     of = model()
     whole = text(of, length=100)
     long, short = whole[20:40], whole[25:28]
