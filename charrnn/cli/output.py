@@ -56,7 +56,7 @@ def json_line(value: Any) -> str:
     """One JSON document in ASCII, for any locale and terminal; a figure that is not finite becomes null."""
     import json
 
-    return json.dumps(_finite(value)).replace("\x7f", "\\u007f")
+    return json.dumps(_finite(value))
 
 
 def _finite(value: Any) -> Any:
