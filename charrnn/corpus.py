@@ -13,9 +13,10 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import TextError
 from .text import CODE_POINTS, Ids, Vocabulary, code_points, to_bytes, unknown_characters
@@ -23,6 +24,7 @@ from .text import CODE_POINTS, Ids, Vocabulary, code_points, to_bytes, unknown_c
 Digest = Callable[[bytes], object]
 
 BLOCK = 1 << 20  # bytes read at a time
+SMALL = 1 << 15  # characters
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -63,17 +65,27 @@ def encode(
     unknown: `error`, or `skip` for leaving out what the vocabulary lacks.
     Errors: TextError, as `load`, and for unknown characters.
     """
-    gathered = _Gathered(vocabulary.points)
-    characters = lines = skipped = 0
+    gathered, skipped = _Gathered(vocabulary.points), 0
+    for points, known in known_blocks(path, vocabulary, encoding, unknown):
+        gathered.add(points[known])
+        skipped += int(np.count_nonzero(~known))
+    return gathered.ids_of(vocabulary), skipped
+
+
+def known_blocks(
+    path: Path, vocabulary: Vocabulary, encoding: str = "utf-8", unknown: str = "error"
+) -> Iterator[tuple[Ids, NDArray[np.bool_]]]:
+    """As `blocks`, with which of the characters the vocabulary has.  Errors: as `encode`."""
+    has = np.zeros(CODE_POINTS, bool)
+    has[vocabulary.points] = True
+    characters = lines = 0
     for points in blocks(path, encoding, vocabulary.level):
-        lacking = gathered.lacking(points)
-        if len(lacking) and unknown == "error":
-            raise unknown_characters(points, lacking, name_of(path), characters, lines)
-        gathered.add(np.delete(points, lacking))
+        known = has.take(points)
+        if unknown == "error" and not known.all():
+            raise unknown_characters(points, np.flatnonzero(~known), name_of(path), characters, lines)
         characters += len(points)
         lines += int(np.count_nonzero(points == ord("\n")))
-        skipped += len(lacking)
-    return gathered.ids_of(vocabulary), skipped
+        yield points, known
 
 
 def blocks(path: Path, encoding: str, level: str, digest: Digest = bool) -> Iterator[Ids]:
@@ -97,10 +109,6 @@ class _Gathered:
         self._number[new] = np.arange(len(self.seen) + 1, len(self.seen) + 1 + len(new))
         self.seen = np.concatenate([self.seen, new.astype(np.uint32)])
 
-    def lacking(self, points: Ids) -> Ids:
-        """Where in `points` characters stand that were not seen."""
-        return np.flatnonzero(self._number.take(points) == 0)
-
     def add(self, points: Ids) -> None:
         numbers = self._number.take(points)
         if not numbers.all():
@@ -123,7 +131,12 @@ class _Gathered:
 
 
 def _mapped(length: int, dtype: Any) -> Ids:
-    """An array that goes back to the system as soon as it is dropped, where malloc would keep its memory."""
+    """An array that goes back to the system as soon as it is dropped, where malloc would keep its memory.
+
+    Not for the crumbs of a slow pipe: a process may have some 65,000 maps.
+    """
+    if length < SMALL:
+        return np.empty(length, dtype)
     return np.frombuffer(mmap.mmap(-1, max(1, length * dtype.itemsize)), dtype, length)
 
 
@@ -135,7 +148,9 @@ def name_of(path: Path) -> str:
 def _bytes(path: Path, digest: Digest) -> Iterator[bytes]:
     try:
         with _open(path) as file:
-            while block := file.read(BLOCK):
+            # what a pipe brings as it comes, for whoever answers line by line
+            read = getattr(file, "read1", file.read) if str(path) == "-" else file.read
+            while block := read(BLOCK):
                 digest(block)
                 yield block
     except FileNotFoundError:
@@ -148,10 +163,10 @@ def _bytes(path: Path, digest: Digest) -> Iterator[bytes]:
         ) from None
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> Any:
     if str(path) == "-":
         return sys.stdin.buffer
-    opened: IO[bytes] = OPENERS.get(path.suffix, open)(path, "rb")
+    opened: Any = OPENERS.get(path.suffix, open)(path, "rb")
     return opened
 
 

@@ -55,21 +55,31 @@ class Vocabulary:
         """Ids (len(text),) in the smallest type that holds them.
 
         unknown: `error`, or `skip` for leaving out what the vocabulary lacks.
-        Errors: TextError that names the first characters the vocabulary lacks, and where the first stands.
+        Errors: TextError that names the first characters it lacks, and where the first stands.
         """
         points = code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
-        ids = np.searchsorted(self.points, points)
-        ids[ids == len(self.points)] = 0
-        lacking = np.flatnonzero(self.points[ids] != points)
+        lacking = np.flatnonzero(~np.isin(points, self.points))
         if lacking.size and unknown == "error":
             raise unknown_characters(points, lacking, name)
-        return np.delete(ids, lacking).astype(np.min_scalar_type(len(self.points) - 1))
+        return self.ids_of(np.delete(points, lacking))
+
+    def ids_of(self, points: Ids) -> Ids:
+        """As `encode`, for code points or bytes (N,) that it has."""
+        return np.searchsorted(self.points, points).astype(np.min_scalar_type(len(self.points) - 1))
 
     def decode(self, ids: Ids) -> str:
         """The text of ids (N,); bytes that are no UTF-8 become lone surrogates: see `to_bytes`."""
+        return self.text_of(self.points[ids])
+
+    def characters(self, points: Ids) -> list[str]:
+        """The characters of code points (N,) one by one; of bytes, those beyond ASCII as lone surrogates."""
+        return [chr(p + 0xDC00 if self.level == "byte" and p > 127 else p) for p in points.tolist()]
+
+    def text_of(self, points: Ids) -> str:
+        """As `decode`, for code points or bytes (N,)."""
         if self.level == "byte":
-            return self.points[ids].astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
-        return self.points[ids].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+            return points.astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
+        return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
     def decoder(self) -> Callable[[Ids, bool], str]:
         """`decode` part by part: called with ids, and whether they are the last; characters come whole."""
@@ -92,7 +102,7 @@ def unknown_characters(points: Ids, lacking: Ids, name: str, before: int = 0, li
     return TextError(
         f"{name} has characters that the model never saw in training: {shown}{more}, "
         f"first at character {before + first} (line {line})",
-        "leave them out, or train on a text that has them",
+        "leave them out with --unknown skip, or train on a text that has them",
     )
 
 
