@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .config import BenchSetup, ModelConfig, TrainConfig
+from .config import BenchSetup, ModelConfig, SampleConfig, TrainConfig
 from .kernels import probe, tile
 from .network import Network
 from .optimize import Learner
 from .parallel import Team
-from .sampling import BLOCK, draw
+from .sampling import BLOCK, Rows
 
 VOCAB = 65
 ROUNDS = 5  # of each thing measured; the medians are shown
@@ -114,11 +114,10 @@ def _training(network: Network, setup: BenchSetup, team: Team) -> Callable[[], f
 
 def _sampling(network: Network) -> Callable[[], float]:
     network.pack(back=False)
-    shard = network.shard(1, 1)
-    uniforms = np.random.default_rng(0).random((BLOCK, 1))
+    rows = Rows(network, SampleConfig(), [np.random.default_rng(0)])
 
     def run() -> float:
-        return float(draw(shard, uniforms, 1.0).size)
+        return float(rows.draw(BLOCK).size)
 
     return run
 

@@ -99,18 +99,36 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """How characters are drawn."""
+    """How characters are drawn, and when that ends."""
 
     length: int = 1000  # 0: without end
     temp: float = 1.0  # 0: always the most likely character
+    top_k: int = 0  # only so many of the most likely; 0: off
+    top_p: float = 1.0  # only the most likely that together reach this share; 1: off
+    min_p: float = 0.0  # only those at least this share as likely as the most likely; 0: off
+    repeat_penalty: float = 1.0  # factor of ln p of the characters read last; 1: off
     prime: str = ""
+    stop: tuple[str, ...] = ()  # texts that end a sample
+    unknown: str = "error"  # or skip: characters of prime and stop that the model does not know
+    num: int = 1
     seed: int = 0
+    threads: int = 0  # 0: every core this process may use
 
     def __post_init__(self) -> None:
-        at_least("length", self.length, 0)
-        at_least("seed", self.seed, 0)
-        if not 0 <= self.temp < float("inf"):
-            raise UsageError(f"--temp is {self.temp}", "it must be 0 or above")
+        for name in ("length", "top_k", "seed", "threads"):
+            at_least(name, getattr(self, name), 0)
+        at_least("num", self.num, 1)
+        at_least("temp", self.temp, 0)
+        above("repeat_penalty", self.repeat_penalty)
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"--top-p is {self.top_p}", "it must be above 0 and at most 1")
+        if not 0 <= self.min_p <= 1:
+            raise UsageError(f"--min-p is {self.min_p}", "it must be from 0 to 1")
+        one_of("unknown", self.unknown, ("error", "skip"))
+        if "" in self.stop:
+            raise UsageError("--stop is empty", "name the text that ends a sample")
+        if self.num > 1 and not self.length:
+            raise UsageError(f"--length is 0 and --num {self.num}", "one sample alone can be without end")
 
 
 @dataclass(frozen=True)

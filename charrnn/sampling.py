@@ -2,79 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .checkpoint import Checkpoint
 from .config import SampleConfig
-from .kernels.draw import generate
-from .network import Shard
-from .text import Ids
+from .kernels.draw import Rules, generate
+from .network import Network
+from .parallel import Team, cut
+from .parameters import Array
+from .text import Ids, Vocabulary
 
-BLOCK = 32  # characters drawn in one call: a few milliseconds even for large models
+BLOCK = 256  # characters of a sample drawn in one call, at most
+FAST, SLOW = 0.02, 0.04  # seconds of a block below which the next is larger, and above which smaller
 PRIME_CHUNK = 128
+RECENT = 64  # characters that a repeat penalty looks back on
 
 
 def sample(checkpoint: Checkpoint, config: SampleConfig) -> Iterator[str]:
     """Characters in blocks as they are drawn, in constant memory; the prime is not among them.
 
-    Without a prime the model starts as after a newline, or where its text had none, after a character
-    drawn evenly from its vocabulary.  Errors: TextError for a prime with characters it never saw.
+    Errors: see `Sampler`.
     """
-    return (texts[0] for texts in samples(checkpoint, config, 1))
+    return (block.texts[0] for block in Sampler(checkpoint, config))
 
 
-def samples(checkpoint: Checkpoint, config: SampleConfig, num: int) -> Iterator[list[str]]:
-    """`num` texts drawn side by side; sample i has its own random numbers, and is the same in any company.
+class Block(NamedTuple):
+    """What each sample grew by; one that has ended grows no more."""
 
-    Cost: the weights are read once a character for all samples.
+    texts: list[str]
+    logprobs: list[list[float]]  # the model's own ln p of each character (of each byte, at level byte)
+    ended: list[bool]
+
+
+class Sampler:
+    """`config.num` samples of a model, drawn side by side; iterating draws them, each time the same.
+
+    Sample i has its own random numbers, and is the same in any company, on any number of threads and in
+    blocks of any size. Without a prime a model starts as after a newline, or where its text had none,
+    after a character drawn evenly from its vocabulary.
     """
-    rngs = [np.random.default_rng([config.seed, i]) for i in range(num)]
-    prime = _prime(checkpoint, config.prime, rngs)
-    checkpoint.network.pack(back=False)
-    shard = checkpoint.network.shard(num, 1)
-    _read(prime, shard)
-    for steps in _blocks(config.length):
-        uniforms = np.stack([rng.random(steps) for rng in rngs], axis=1)
-        drawn = draw(shard, uniforms, float(config.temp))
-        yield [checkpoint.vocabulary.decode(ids) for ids in drawn.T]
+
+    def __init__(self, checkpoint: Checkpoint, config: SampleConfig, logprobs: bool = False):
+        """logprobs: whether blocks are to have them.
+
+        Errors: TextError for a prime, or a stop, with characters that the model never saw.
+        """
+        self.network, self.vocabulary, self.config = checkpoint.network, checkpoint.vocabulary, config
+        self._logprobs = logprobs
+        self._ids = self.vocabulary.encode(config.prime, "the prime", config.unknown)
+        self.prime = self.vocabulary.decode(self._ids)  # as it is read
+        self.skipped = len(config.prime) - len(self.prime)  # of its characters
+        self.stops: list[str] = []  # those that can occur, `searchable`
+        for stop in config.stop:
+            ids = self.vocabulary.encode(stop, f"--stop {stop!r}, which cannot occur,", config.unknown)
+            if self.vocabulary.decode(ids) == stop:
+                self.stops.append(searchable(ids))
+
+    def __iter__(self) -> Iterator[Block]:
+        config, size, done = self.config, 1, 0
+        streams = [Stream(self.vocabulary, self.stops) for _ in range(config.num)]
+        shards, cuts, team = self._start(), cut(config.num), Team(config.threads)
+
+        def draw(number: int) -> None:
+            if not all(stream.ended for stream in streams[cuts[number]]):
+                shards[number].draw(size)
+
+        try:
+            while not all(stream.ended for stream in streams):
+                size = min(size, config.length - done) if config.length else size
+                begun = time.monotonic()
+                team.each(draw, len(shards))
+                took, done = time.monotonic() - begun, done + size
+                rows = [row for shard in shards for row in zip(shard.drawn, shard.logprobs, strict=True)]
+                last = done == config.length
+                shown = [stream.push(*row, last) for stream, row in zip(streams, rows, strict=True)]
+                ended = [stream.ended for stream in streams]
+                yield Block([text for text, _ in shown], [logprobs for _, logprobs in shown], ended)
+                size = next_size(size, took)
+        finally:
+            team.close()
+
+    def _start(self) -> list[Rows]:
+        """All samples, with the prime read but for its last character, which is their next input."""
+        self.network.pack(back=False)
+        prime = self._ids
+        if not len(prime) and "\n" in self.vocabulary:
+            prime = self.vocabulary.encode("\n")
+        state = self._read(prime[:-1])
+        rngs = [np.random.default_rng([self.config.seed, i]) for i in range(self.config.num)]
+        read = [prime[-RECENT:] if len(prime) else rng.integers(len(self.vocabulary), size=1) for rng in rngs]
+        shards = []
+        for mine in cut(self.config.num):
+            rows = Rows(self.network, self.config, rngs[mine], self._logprobs)
+            rows.start(read[mine], state)
+            shards.append(rows)
+        return shards
+
+    def _read(self, ids: Ids) -> Array:
+        """The state (L, states, 1, H) after `ids`."""
+        reader = self.network.shard(1, PRIME_CHUNK)
+        for start in range(0, len(ids), PRIME_CHUNK):
+            chunk = ids[None, start : start + PRIME_CHUNK]
+            reader.score(chunk, chunk)
+        return reader.rows_of_state
 
 
-def _prime(checkpoint: Checkpoint, text: str, rngs: list[np.random.Generator]) -> Ids:
-    """What each sample goes on from (num, at least 1)."""
-    vocabulary = checkpoint.vocabulary
-    if not text and "\n" not in vocabulary:
-        return np.array([[rng.integers(len(vocabulary))] for rng in rngs])
-    ids = vocabulary.encode(text or "\n", "the prime")
-    return np.tile(ids, (len(rngs), 1))
+def next_size(size: int, took: float) -> int:
+    """Characters of the block after one of `size` that took so many seconds: the text is shown in time."""
+    if took < FAST:
+        return min(BLOCK, 2 * size)
+    return max(1, size // 2) if took > SLOW else size
 
 
-def _read(prime: Ids, shard: Shard) -> None:
-    """Bring `shard` to the state before the last character of the prime, which becomes its next input."""
-    length = prime.shape[1] - 1
-    reader = shard.network.shard(shard.batch, max(1, min(PRIME_CHUNK, length)))
-    for start in range(0, length, PRIME_CHUNK):
-        chunk = prime[:, start : min(start + PRIME_CHUNK, length)]
-        reader.score(chunk, chunk)
-    shard.state[...] = reader.state
-    shard.work(1).ids[...] = prime[:, -1]
+class Rows:
+    """Samples that run as one shard; `drawn` and `logprobs` (B, steps) are what `draw` drew last."""
+
+    def __init__(
+        self,
+        network: Network,
+        config: SampleConfig,
+        rngs: Sequence[np.random.Generator],
+        logprobs: bool = False,
+    ):
+        self._shard, self._rngs, self._wanted = network.shard(len(rngs), 1), rngs, logprobs
+        self._scratch = np.zeros(network.vocab_size)
+        self._recent = np.zeros((len(rngs), RECENT), np.int32)
+        top_k = min(config.top_k, network.vocab_size) or network.vocab_size
+        self._rules = Rules(
+            float(config.repeat_penalty), float(config.temp), top_k, float(config.top_p), float(config.min_p)
+        )
+
+    def start(self, read: Sequence[Ids], state: Array) -> None:
+        """Go on from the last, at most RECENT, ids that each sample read, and the state before the last."""
+        self._shard.rows_of_state[...] = state
+        self._shard.work(1).ids[...] = [ids[-1] for ids in read]
+        for recent, ids in zip(self._recent, read, strict=True):
+            recent[...] = np.pad(ids, (RECENT - len(ids), 0), "edge")  # more of the first changes nothing
+
+    def draw(self, steps: int) -> Ids:
+        """The next ids (B, steps)."""
+        uniforms = np.array([rng.random(steps) for rng in self._rngs])
+        self.drawn: Ids = np.zeros(uniforms.shape, np.int32)
+        self.logprobs: NDArray[np.float64] = np.zeros((len(uniforms), steps if self._wanted else 0))
+        network, work = self._shard.network, self._shard.work(1)
+        model = (network.cell, network.weights, network.panels, work)
+        generate(*model, self._rules, self._recent, uniforms, self._scratch, self.drawn, self.logprobs)
+        return self.drawn
 
 
-def _blocks(length: int) -> Iterator[int]:
-    """Sizes of blocks that make up `length`; 0: without end."""
-    done = 0
-    while not length or done < length:
-        steps = min(BLOCK, length - done) if length else BLOCK
-        yield steps
-        done += steps
+class Stream:
+    """One sample on its way out: held back while it may be the beginning of a stop."""
+
+    def __init__(self, vocabulary: Vocabulary, stops: Sequence[str]):
+        self.ended = False
+        self._decode, self._stops = vocabulary.decoder(), stops
+        self._hold = max(map(len, stops), default=1) - 1
+        self._ids: Ids = np.zeros(0, np.int32)
+        self._logprobs = np.zeros(0)
+
+    def push(self, ids: Ids, logprobs: NDArray[np.float64], last: bool) -> tuple[str, list[float]]:
+        """Text, and its ln p, that is certain now that these were drawn; it ends before the first stop."""
+        if self.ended:
+            return "", []
+        ids, logprobs = np.concatenate([self._ids, ids]), np.concatenate([self._logprobs, logprobs])
+        text = searchable(ids) if self._stops else ""
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        self.ended = last or bool(found)
+        certain = len(ids) if last else max(0, len(ids) - self._hold)
+        end = min(found)[1] if found else certain  # before the stop that is complete first
+        self._ids, self._logprobs = ids[end:], logprobs[end:]
+        return self._decode(ids[:end], self.ended), logprobs[:end].tolist()
 
 
-def draw(shard: Shard, uniforms: Ids, temp: float) -> Ids:
-    """The next characters (steps, B) for random numbers of that shape in [0, 1)."""
-    network = shard.network
-    drawn = np.zeros(uniforms.shape, np.int32)
-    cumulative = np.zeros(network.vocab_size)
-    model = (network.cell, network.weights, network.panels)
-    generate(*model, shard.work(1), uniforms, temp, cumulative, drawn)
-    return drawn
+def searchable(ids: Ids) -> str:
+    """Ids as a string of as many characters, in which str.find finds ids."""
+    return ids.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,16 +51,17 @@ class Vocabulary:
     def __contains__(self, character: str) -> bool:
         return ord(character) in self.points
 
-    def encode(self, text: str, name: str = "the text") -> Ids:
+    def encode(self, text: str, name: str = "the text", unknown: str = "error") -> Ids:
         """Ids (len(text),) in the smallest type that holds them.
 
+        unknown: `error`, or `skip` for leaving out what the vocabulary lacks.
         Errors: TextError that names the first characters it lacks, and where the first stands.
         """
         points = code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
         lacking = np.flatnonzero(~np.isin(points, self.points))
-        if lacking.size:
+        if lacking.size and unknown == "error":
             raise unknown_characters(points, lacking, name)
-        return self.ids_of(points)
+        return self.ids_of(np.delete(points, lacking))
 
     def ids_of(self, points: Ids) -> Ids:
         """As `encode`, for code points or bytes (N,) that it has."""
@@ -78,6 +80,13 @@ class Vocabulary:
         if self.level == "byte":
             return points.astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
         return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+    def decoder(self) -> Callable[[Ids, bool], str]:
+        """`decode` part by part: called with ids, and whether they are the last; characters come whole."""
+        if self.level == "char":
+            return lambda ids, last: self.decode(ids)
+        utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        return lambda ids, last: utf8.decode(self.points[ids].astype(np.uint8).tobytes(), last)
 
 
 def unknown_characters(points: Ids, lacking: Ids, name: str, before: int = 0, lines: int = 0) -> TextError:

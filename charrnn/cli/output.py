@@ -8,6 +8,8 @@ import sys
 import unicodedata
 from typing import Any
 
+JOINERS = "\u200c\u200d"  # zero-width: Persian is spelled with one, emoji are joined by the other
+
 
 def open_closed_streams() -> None:
     """A stream the caller closed (`>&-`) is None in Python, and the next file opened would take its number.
@@ -41,16 +43,20 @@ def write(text: str) -> None:
 
 
 def visible(text: str, keep: str = "") -> str:
-    """`text` with control characters and lone surrogates as escapes, but for those in `keep`."""
-    hidden = {c for c in set(text) if unicodedata.category(c) in ("Cc", "Cs")}.difference(keep)
-    return text.translate({ord(c): repr(c)[1:-1] for c in hidden})
+    """`text` with what could steer a terminal, or look like something else, as escapes, but for `keep`.
+
+    These are control, format (bidirectional ones among them), private and unassigned characters, lone
+    surrogates and odd line ends; spaces of any width may stay, and so may JOINERS.
+    """
+    hidden = {c for c in set(text) if not c.isprintable() and unicodedata.category(c) != "Zs"}
+    return text.translate({ord(c): repr(c)[1:-1] for c in hidden.difference(keep, JOINERS)})
 
 
 def json_line(value: Any) -> str:
-    """One JSON document; a figure that is not finite, which JSON cannot say, becomes null."""
+    """One JSON document in ASCII, for any locale and terminal; a figure that is not finite becomes null."""
     import json
 
-    return json.dumps(_finite(value), ensure_ascii=False)
+    return json.dumps(_finite(value))
 
 
 def _finite(value: Any) -> Any:

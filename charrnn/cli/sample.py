@@ -3,31 +3,65 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import SampleConfig
-from .output import write
+from ..config import SampleConfig, one_of
+from ..errors import UsageError
+from .output import json_line, write
+
+if TYPE_CHECKING:
+    from ..sampling import Block
 
 DEFAULT = SampleConfig()
 
 
+def option(group: str, text: str, *names: str, **more: Any) -> Any:
+    """An option in a group of --help."""
+    return typer.Option(*names, help=text, rich_help_panel=group, **more)
+
+
 def sample(
+    context: typer.Context,
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
     ],
-    length: Annotated[int, typer.Option(help="Characters to draw; 0: without end.")] = DEFAULT.length,
+    length: Annotated[int, option("Text", "Characters to draw; 0: without end.")] = DEFAULT.length,
+    prime: Annotated[str, option("Text", "Text to go on from.")] = DEFAULT.prime,
+    prime_file: Annotated[Path | None, option("Text", "A file to go on from; - is stdin.")] = None,
+    encoding: Annotated[str, option("Text", "Of --prime-file.")] = "utf-8",
+    unknown: Annotated[
+        str, option("Text", "Characters of prime and stop that the model does not know: error or skip.")
+    ] = DEFAULT.unknown,
+    stop: Annotated[list[str] | None, option("Text", "End before this text; may be given again.")] = None,
+    num: Annotated[int, option("Text", "Samples, drawn side by side.")] = DEFAULT.num,
     temp: Annotated[
-        float, typer.Option(help="Temperature: below 1 safer, above 1 bolder; 0: the most likely character.")
+        float, option("Choice", "Temperature: below 1 safer, above 1 bolder; 0: the most likely character.")
     ] = DEFAULT.temp,
-    prime: Annotated[str, typer.Option(help="Text to go on from.")] = DEFAULT.prime,
-    echo: Annotated[bool, typer.Option(help="Show the prime before the text.")] = True,
+    top_k: Annotated[int, option("Choice", "Only so many of the most likely; 0: all.")] = DEFAULT.top_k,
+    top_p: Annotated[
+        float, option("Choice", "Only the most likely that together reach this share.")
+    ] = DEFAULT.top_p,
+    min_p: Annotated[
+        float, option("Choice", "Only those at least this share as likely as the most likely.")
+    ] = DEFAULT.min_p,
+    repeat_penalty: Annotated[
+        float, option("Choice", "Above 1: characters among the last 64 are less likely; below 1: more.")
+    ] = DEFAULT.repeat_penalty,
     seed: Annotated[
-        int | None, typer.Option(help="The same seed draws the same text; by default a new one.")
+        int | None, option("Choice", "The same seed draws the same text; by default a new one.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+    echo: Annotated[bool, option("Output", "Show the prime before the text.")] = True,
+    separator: Annotated[
+        str, option("Output", "What stands between samples; by default a line end.", show_default=False)
+    ] = "\n",
+    form: Annotated[str, option("Output", "text, or jsonl: a JSON object a sample.", "--format")] = "text",
+    threads: Annotated[int, option("Output", "0: every core this process may use.")] = DEFAULT.threads,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Draw text from a model, character by character, to stdout.
 
@@ -35,21 +69,74 @@ def sample(
     """
     import secrets
 
-    config = SampleConfig(length, temp, prime, secrets.randbelow(2**32) if seed is None else seed)
+    values = {name: context.params[name] for name in vars(DEFAULT)}
+    values |= {"stop": tuple(stop or ()), "seed": secrets.randbelow(2**32) if seed is None else seed}
+    config = SampleConfig(**values)
+    one_of("format", form, ("text", "jsonl"))
+    if prime and prime_file:
+        raise UsageError("--prime and --prime-file are both given", "choose one")
 
     # Numba comes with these: after the options are known to be right
+    from .. import corpus
     from ..checkpoint import load
-    from ..sampling import sample as characters
+    from ..sampling import Sampler
     from .console import explain_compiling, note
 
-    text = characters(load(checkpoint), config)
+    model = load(checkpoint)
+    if prime_file:
+        text = corpus.load([prime_file], encoding, model.vocabulary.level)
+        config = replace(config, prime=text.vocabulary.decode(text.ids))
+    sampler = Sampler(model, config, logprobs=form == "jsonl")
+    if form == "jsonl" and not length and not sampler.stops:
+        raise UsageError("--length is 0 and --format jsonl", "name a --stop that can occur")
     with explain_compiling(quiet):
-        first = next(text, "")
+        list(Sampler(model, SampleConfig(length=1, prime=sampler.prime[:2])))
     note(f"seed {config.seed}", quiet)
+    if sampler.skipped:
+        note(f"{sampler.skipped} characters of the prime, which the model does not know, skipped", quiet)
+    if form == "jsonl":
+        write_lines(sampler, {"seed": config.seed, "prime": sampler.prime}, num)
+    else:
+        write_texts(sampler, sampler.prime if echo else "", separator, num)
+
+
+def in_order(blocks: Iterable[Block], num: int) -> Iterator[tuple[int, str, list[float], bool]]:
+    """(sample, text, ln p, whether it has ended): the first sample as it is drawn, the others after it."""
+    texts: list[list[str]] = [[] for _ in range(num)]
+    logprobs: list[list[float]] = [[] for _ in range(num)]
+    at = 0
+    for block in blocks:
+        for i in range(at, num):
+            texts[i].append(block.texts[i])
+            logprobs[i] += block.logprobs[i]
+        going_on = False
+        while at < num and not going_on:
+            going_on = not block.ended[at]
+            yield at, "".join(texts[at]), logprobs[at], not going_on
+            texts[at], logprobs[at] = [], []
+            at += not going_on
+
+
+def write_texts(blocks: Iterable[Block], prime: str, separator: str, num: int) -> None:
     try:
-        write((prime if echo else "") + first)
-        for block in text:
-            write(block)
+        write(prime)
+        for i, text, _, ended in in_order(blocks, num):
+            write(text)
+            if ended and i + 1 < num:
+                write(separator + prime)
     finally:
         if sys.stdout.isatty():
             write("\n")
+
+
+def write_lines(blocks: Iterable[Block], facts: dict[str, Any], num: int) -> None:
+    """A JSON object for each sample, when it has ended."""
+    texts: list[str] = []
+    logprobs: list[float] = []
+    for i, text, more, ended in in_order(blocks, num):
+        texts.append(text)
+        logprobs += more
+        if ended:
+            line = {"sample": i, **facts, "text": "".join(texts), "logprobs": logprobs}
+            write(json_line(line) + "\n")
+            texts, logprobs = [], []

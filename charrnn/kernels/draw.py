@@ -3,45 +3,109 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from . import model
 from .jit import jit
 
+LOWEST = -1e300  # ln p times a penalty stays finite, so that the largest can be subtracted
+COLDEST = 1e-300  # the compiler may multiply by 1 / temp, which is to stay finite
+
+
+class Rules(NamedTuple):
+    """What is done to a distribution before a character is drawn from it, in this order."""
+
+    penalty: float  # factor of ln p of the characters read last; 1: off
+    temp: float  # 0: the most likely character
+    top_k: int  # as many of the most likely as are kept; the size of the vocabulary: off
+    top_p: float  # the most likely are kept until their sum reaches this share; 1: off
+    min_p: float  # least probability that is kept, as a share of the largest; 0: off
+
 
 @jit
-def draw(logits, temp, u, cumulative):
-    """An id drawn from softmax(logits / temp): its cumulative sum, in float64, inverted at u in [0, 1).
+def log_total(logits):
+    """ln of the sum of e**logits, in float64: ln p of character k is logits[k] less this."""
+    highest, total = np.float64(np.max(logits)), 0.0
+    for k in range(logits.size):
+        total += math.exp(np.float64(logits[k]) - highest)
+    return highest + math.log(total)
 
-    temp 0: the largest logit, the lowest id of equals. A character of probability 0 is never drawn: its
-    cumulative sum equals the one before it, and the first that exceeds u times the total is taken.
+
+@jit
+def cut_tail(p, top_k, top_p):
+    """Set to 0 all but the top_k largest, and of these all but the first whose sum reaches top_p of theirs.
+
+    Of equals the lower id counts as larger.  Cost: a sort.
     """
-    best = np.argmax(logits)
-    if temp == 0:
-        return best
+    order = np.argsort(-p, kind="mergesort")  # stable
     total = 0.0
-    for k in range(logits.size):
-        total += math.exp((np.float64(logits[k]) - np.float64(logits[best])) / temp)
-        cumulative[k] = total
+    for i in range(top_k):
+        total += p[order[i]]
+    kept, reached = 0, 0.0
+    while kept < top_k and (top_p == 1 or reached < top_p * total):
+        reached += p[order[kept]]
+        kept += 1
+    for i in range(kept, p.size):
+        p[order[i]] = 0
+
+
+@jit
+def draw(logits, rules, recent, u, p):
+    """An id drawn from softmax(logits) under `rules`: the cumulative sum inverted at u in [0, 1).
+
+    Shapes: logits (V,); recent: the ids that the penalty is for; p (V,) float64, overwritten.
+    temp 0: the most likely, the lowest id of equals. A character of probability 0 is never drawn: its
+    cumulative sum equals the one before it, and the first that exceeds u times the total is taken.
+    Source: the penalty is that of CTRL (Keskar et al. 2019, section 4.1), on ln p, which is never above 0,
+    in place of logits, whose offset means nothing.
+    """
+    total = log_total(logits) if rules.penalty != 1 else 0.0
+    for k in range(p.size):
+        p[k] = logits[k] - total
+    if rules.penalty != 1:
+        for k in recent:  # an id that occurs twice is set twice to the same
+            p[k] = max((logits[k] - total) * rules.penalty, LOWEST)
+    best = np.argmax(p)
+    if rules.temp == 0:
+        return best
+    highest, temp = p[best], max(rules.temp, COLDEST)
+    for k in range(p.size):
+        p[k] = math.exp((p[k] - highest) / temp)
+    if rules.top_k < p.size or rules.top_p < 1:
+        cut_tail(p, rules.top_k, rules.top_p)
+    total = 0.0
+    for k in range(p.size):
+        if p[k] >= rules.min_p:  # of the largest, which is 1
+            total += p[k]
+        p[k] = total
     at = u * total
-    for k in range(logits.size):
-        if cumulative[k] > at:
+    for k in range(p.size):
+        if p[k] > at:
             return k
     return best
 
 
 @jit
-def generate(cell, w, p, work, uniforms, temp, cumulative, drawn):
+def generate(cell, w, p, work, rules, recent, uniforms, scratch, drawn, logprobs):
     """Draw a block of characters: each is the next input, the state is carried on in work.state.
 
-    Shapes: uniforms (steps, B) float64 in [0, 1); drawn (steps, B) int32; cumulative (V,) float64;
-    work: for chunks of one step, with the last characters so far in work.ids (B,).
+    Shapes: recent (B, any) int32, the ids read last, the latest at the end; uniforms (B, steps) float64 in
+    [0, 1); scratch (V,) float64; drawn (B, steps) int32; logprobs (B, steps) float64, the model's own ln p
+    of what is drawn, or empty; work: for chunks of one step, the last characters so far in work.ids (B,).
     Cost: the forward pass; for one sequence, a read of all weights a character.
     """
-    for step in range(drawn.shape[0]):
+    for step in range(drawn.shape[1]):
         model.forward(cell, w, p, work, 0.0, np.uint64(0))
         for i in range(work.ids.size):
-            work.ids[i] = draw(work.logits[0, i], temp, uniforms[step, i], cumulative)
-            drawn[step, i] = work.ids[i]
+            logits = work.logits[0, i]
+            k = draw(logits, rules, recent[i], uniforms[i, step], scratch)
+            work.ids[i] = drawn[i, step] = k
+            if logprobs.size > 0:
+                logprobs[i, step] = logits[k] - log_total(logits)
+            if rules.penalty != 1:
+                for j in range(recent.shape[1] - 1):
+                    recent[i, j] = recent[i, j + 1]
+                recent[i, -1] = k
         model.carry(work)
