@@ -19,7 +19,7 @@ PACKAGE = Path(charrnn.__file__).parent
 ROWS = [
     *("errors", "config", "text", "events"),
     *("kernels", "cells"),
-    *("corpus", "schedule", "npz", "lock", "progress"),
+    *("corpus", "schedule", "npz", "lock", "progress", "meta"),
     *("parameters", "network", "parallel", "optimize", "evaluation", "checkpoint", "finetune", "gradcheck"),
     *("sampling", "run_files", "training", "benchmark_torch", "benchmark"),
     *("cli", "__main__"),
