@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ FABLES = Path(__file__).parent.parent / "corpora" / "fables.txt"
 GOLDEN = Path(__file__).parent / "golden_torch.npz"
 CELLS = cells.names()
 DTYPES = ["float32", "float64"]
+STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # what must not reach a terminal
 
 
 def network(cell: str, vocab: int, hidden: int = 6, seed: int = 0, **config: Any) -> Network:

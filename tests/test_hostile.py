@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import support
 from program import PATIENCE, environment, run
-from support import refused
+from support import STEERING, refused
 from zips import spoil
 
 import charrnn
@@ -166,9 +166,6 @@ def test_a_pipe_as_checkpoint_ends_every_command(command, tmp_path):
     done = run(*arguments, cwd=tmp_path)
     assert (done.code, done.out, done.err.count("\n")) == (1, b"", 1)
     assert "m.npz is no ordinary file" in done.err
-
-
-STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 @pytest.mark.parametrize(
