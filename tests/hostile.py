@@ -19,9 +19,9 @@ import hostile_meta
 import numpy as np
 import support
 from hostile_meta import ESCAPE
-from zips import Change, Part, Zip, array, data, headed, npy, spoil
+from zips import Change, Part, Zip, appended, array, attributes, data, headed, npy, part, spoil
 
-from charrnn import checkpoint
+from charrnn import checkpoint, npz
 from charrnn.text import Vocabulary
 
 NOTHING = struct.Struct("<HHL")  # a zip's field that holds nothing, with an id of its own
@@ -32,18 +32,6 @@ class Pickled:
 
     def __reduce__(self) -> Any:
         return os.system, ("touch owned",)
-
-
-def attributes(**values: Any) -> Change:
-    return lambda zip_: [setattr(zip_, name, value) for name, value in values.items()] and None
-
-
-def part(name: str, **values: Any) -> Change:
-    return lambda zip_: [setattr(zip_[name], key, value) for key, value in values.items()] and None
-
-
-def appended(*parts: Part) -> Change:
-    return lambda zip_: zip_.parts.extend(parts)
 
 
 def spoilt(name: str, value: float) -> Change:
@@ -85,6 +73,18 @@ def shifted(zip_: Zip) -> None:
     zip_.parts[0].central = {"start": 0}
 
 
+def longer_directory(zip_: Zip) -> None:
+    zip_.after_directory = b"hidden"
+    zip_.end[5] = len(b"hidden") + sum(npz.ENTRY.size + len(part.name) for part in zip_.parts)
+
+
+def hidden_data(zip_: Zip) -> None:
+    """More data than the shape; the checksum is of what the shape takes."""
+    one = zip_["out.bias"]
+    one.local = one.central = {"crc": zlib.crc32(one.data)}
+    one.data += b"hidden"
+
+
 def deflated(zip_: Zip) -> None:
     one = zip_.parts[0]
     packer = zlib.compressobj(wbits=-15)
@@ -123,6 +123,7 @@ FILES: dict[str, Change] = {
     "a directory of more entries than told": attributes(end={3: 3, 4: 3}),
     "a directory of fewer entries than told": attributes(end={3: 30, 4: 30}),
     "counts of entries that differ": attributes(end={3: 1}),
+    "a directory longer than its entries": longer_directory,
     "no entries": attributes(end={3: 0, 4: 0}),
     "65,535 entries": attributes(end={3: 65535, 4: 65535}),
     "a directory of 4 GB": attributes(end={5: 0xFFFFFFFF}),
@@ -137,6 +138,7 @@ FILES: dict[str, Change] = {
     "a 64-bit zip's end": zip64_end,
     "an extra field where it starts": part("vocab", extra=NOTHING.pack(0xCAFE, 4, 0)),
     "an extra field in the directory": part("vocab", central={"extra": 3}),
+    "an extra field told in both places": part("meta", central={"extra": 3}, local={"extra": 3}),
     "a comment on a member": part("vocab", central={"comment": 3}),
     "deflated": deflated,
     "deflated, it says": part("vocab", central={"method": 8}, local={"method": 8}),
@@ -151,12 +153,14 @@ FILES: dict[str, Change] = {
     "another size where it starts": part("vocab", local={"size": 7}),
     "another stored size where it starts": part("vocab", local={"stored": 7}),
     "another stored size in the directory": part("vocab", central={"stored": 7}),
+    "another stored size in both places": part("vocab", central={"stored": 7}, local={"stored": 7}),
     "a size of 4 GB": part("vocab", central=dict.fromkeys(("size", "stored"), 0xFFFFFFFF)),
     "another version where it starts": part("vocab", local={"needed": 45}),
     "a longer name where it starts": part("vocab", local={"name": 20}),
     "a longer name in the directory": part("vocab", central={"name": 60_000}),
     # names
     "no name": lambda zip_: setattr(zip_["vocab"], "name", b""),
+    "a name without .npy": lambda zip_: setattr(zip_["vocab"], "name", b"vocab"),
     "a name with NUL": appended(Part(b"vocab\0.npy", npy(np.zeros(3)))),
     "a name out of the folder": appended(Part(b"../../vocab.npy", npy(np.zeros(3)))),
     "a name that steers a terminal": appended(Part(f"{ESCAPE}.npy".encode(), npy(np.zeros(3)))),
@@ -185,6 +189,7 @@ FILES: dict[str, Change] = {
     "a pickle as meta": array("meta", np.frombuffer(PICKLE, np.uint8)),
     "a structured type": data("out.bias", headed("[('a', '<f4')]", "(4,)", bytes(16))),
     "strings": data("out.bias", headed("'<U1'", "(4,)", bytes(16))),
+    "a type that nobody knows": data("out.bias", headed("'zzz'", "(4,)", bytes(16))),
     "big-endian numbers": data("out.bias", headed("'>f4'", "(4,)", bytes(16))),
     "times": data("out.bias", headed("'<M8'", "(2,)", bytes(16))),
     "16-bit numbers": array("out.bias", np.zeros(4, np.float16)),
@@ -205,6 +210,7 @@ FILES: dict[str, Change] = {
     "a shape of zero with a huge side": data("out.bias", headed("'<f4'", "(0, 999999999999)")),
     "a shape of true": data("out.bias", headed("'<f4'", "(True, 4)", bytes(16))),
     "more data than the shape": data("out.bias", lambda d: d + bytes(4)),
+    "data hidden behind an array": hidden_data,
     "less data than the shape": data("out.bias", lambda d: d[:-4]),
     "NaN": spoilt("out.bias", np.nan),
     "an infinite weight": spoilt("rnn.weight_hh_l0", -np.inf),

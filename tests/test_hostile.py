@@ -95,6 +95,21 @@ def test_a_hostile_file_is_refused(wrong, sound, tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["m.npz"], "something in it was run"
 
 
+@pytest.mark.parametrize(
+    "wrong, reason",
+    [
+        ("12,000 members", "it has 12012 members"),
+        ("a name of 60,000 characters", "bytes of names"),
+        ("a vocabulary of 40 MB", "its vocabulary is <u4"),
+        ("meta of 2 MB", "its meta is not JSON, or too long"),
+    ],
+)
+def test_a_hostile_file_is_refused_before_more_of_it_is_read(wrong, reason, sound, tmp_path):
+    path = tmp_path / "m.npz"
+    path.write_bytes(spoil(sound.read_bytes(), hostile.FILES[wrong]))
+    refused(path, reason)
+
+
 @LINUX
 def test_a_hostile_file_takes_little_memory(sound, tmp_path):
     paths = list(hostile.write_all(tmp_path).values())
@@ -189,6 +204,14 @@ def test_what_a_sound_file_says_steers_no_terminal(place, sound, tmp_path):
     shown = "\n".join(lines(checkpoint.load(path).meta))
     assert visible(hostile.ESCAPE) in shown
     assert not STEERING.search(shown)
+
+
+def test_what_a_model_leaves_unsaid_is_the_default(sound, tmp_path):
+    path = tmp_path / "m.npz"
+    path.write_bytes(spoil(sound.read_bytes(), hostile_meta.meta(model__dropout=None, model__dtype=None)))
+    loaded = checkpoint.load(path)
+    assert loaded.meta["model"] == vars(loaded.network.config)
+    assert "dropout" in loaded.meta["model"]
 
 
 def test_no_pickle_anywhere():

@@ -92,6 +92,18 @@ def array(name: str, value: Any) -> Change:
     return data(name, npy(value))
 
 
+def attributes(**values: Any) -> Change:
+    return lambda zip_: [setattr(zip_, name, value) for name, value in values.items()] and None
+
+
+def part(name: str, **values: Any) -> Change:
+    return lambda zip_: [setattr(zip_[name], key, value) for key, value in values.items()] and None
+
+
+def appended(*parts: Part) -> Change:
+    return lambda zip_: zip_.parts.extend(parts)
+
+
 def taken_apart(content: bytes) -> Zip:
     """A sound checkpoint as parts."""
     file = io.BytesIO(content)
