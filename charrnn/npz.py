@@ -27,6 +27,7 @@ LARGEST = 2_000_000_000  # bytes of arrays: beyond, zip needs a 64-bit form, whi
 LONGEST_HEADER = 4096  # bytes that describe an array
 LONGEST_ENTRY = 128  # bytes of a member in the directory, its name among them
 MOST_MEMBERS = 10_000
+VERSION = 20  # of the zip format: later ones are for what is not read here
 DTYPES = ("|u1", "<u4", "<f4", "<f8")
 NAME = re.compile(rb"[a-z][a-z0-9_.]*\.npy")
 # format 1.0 of NumPy's arrays, exactly as NumPy writes it; read by this, so that nothing is evaluated
@@ -127,8 +128,8 @@ def members(file: IO[bytes]) -> dict[str, Member]:
         name = full_name.decode("latin-1").removesuffix(".npy")
         if name in found or not NAME.fullmatch(full_name):
             raise ValueError(f"its member {shown} is there twice or is no array")
-        if entry.flags or entry.method or entry.stored != entry.size:
-            raise ValueError(f"its member {shown} is compressed or encrypted")
+        if entry.flags or entry.method or entry.stored != entry.size or entry.needed != VERSION:
+            raise ValueError(f"its member {shown} is compressed, encrypted or of a later zip")
         if entry.start != end:
             raise ValueError(f"there is a gap or an overlap before its member {shown}")
         # behind its mark, a member starts with these same fields and its name

@@ -144,6 +144,7 @@ FILES: dict[str, Change] = {
     "deflated, it says": part("vocab", central={"method": 8}, local={"method": 8}),
     "deflated, it says where it starts": part("vocab", local={"method": 8}),
     "a method that nobody knows": part("vocab", central={"method": 99}, local={"method": 99}),
+    "a version of zip that nobody knows": part("vocab", central={"needed": 99}, local={"needed": 99}),
     "encrypted": part("vocab", central={"flags": 1}, local={"flags": 1}),
     "encrypted where it starts": part("vocab", local={"flags": 1}),
     "sizes behind the data": part("vocab", central={"flags": 8}, local={"flags": 8}),
