@@ -114,6 +114,25 @@ class SampleConfig:
 
 
 @dataclass(frozen=True)
+class EvalConfig:
+    """How texts are scored."""
+
+    stateless: bool = False  # each line on its own
+    dynamic: bool = False  # go on learning from what was scored
+    lr: float = 2e-4  # of that learning; for Shakespeare and 256 units, 1e-4 to 4e-4 did well
+    unknown: str = "error"  # or skip
+    encoding: str = "utf-8"
+
+    def __post_init__(self) -> None:
+        if self.stateless and self.dynamic:
+            raise UsageError(
+                "--stateless and --dynamic", "choose one: dynamic evaluation carries all it read"
+            )
+        above("lr", self.lr)
+        one_of("unknown", self.unknown, ("error", "skip"))
+
+
+@dataclass(frozen=True)
 class GradcheckConfig:
     """The size of the text that gradients are checked on, and how exactly."""
 

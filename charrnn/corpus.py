@@ -7,21 +7,24 @@ import codecs
 import gzip
 import hashlib
 import lzma
+import mmap
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import TextError
-from .text import CODE_POINTS, Ids, Vocabulary, code_points, to_bytes
+from .text import CODE_POINTS, Ids, Vocabulary, code_points, to_bytes, unknown_characters
 
 Digest = Callable[[bytes], object]
 
-BLOCK = 1 << 22  # bytes read at a time
+BLOCK = 1 << 20  # bytes read at a time
+SMALL = 1 << 15  # characters
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -38,10 +41,9 @@ def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") ->
     """Read files, or stdin for -, as one text.  level: `char`, or `byte` for the 256 bytes of any file.
 
     Errors: TextError that names the file and, for text that is not in `encoding`, the byte offset.
-    Cost: 1 byte of memory a character, 2 or 4 for more than 256 or 65,536 different ones.
+    Cost: 1 byte of memory a character, 2 or 4 for more than 256 or 65,536 different ones; at no time more.
     """
-    digest = hashlib.sha256()
-    gathered = _Gathered(sum(_size(path) for path in paths))
+    digest, gathered = hashlib.sha256(), _Gathered()
     for path in paths:
         for points in blocks(path, encoding, level, digest.update):
             gathered.add(points)
@@ -63,9 +65,27 @@ def encode(
     unknown: `error`, or `skip` for leaving out what the vocabulary lacks.
     Errors: TextError, as `load`, and for unknown characters.
     """
-    points = np.concatenate([np.empty(0, np.uint32), *blocks(path, encoding, vocabulary.level)])
-    known = vocabulary.known(points) if unknown == "skip" else np.ones(len(points), bool)
-    return vocabulary.encode_points(points[known], name_of(path)), int(np.count_nonzero(~known))
+    gathered, skipped = _Gathered(vocabulary.points), 0
+    for points, known in known_blocks(path, vocabulary, encoding, unknown):
+        gathered.add(points[known])
+        skipped += int(np.count_nonzero(~known))
+    return gathered.ids_of(vocabulary), skipped
+
+
+def known_blocks(
+    path: Path, vocabulary: Vocabulary, encoding: str = "utf-8", unknown: str = "error"
+) -> Iterator[tuple[Ids, NDArray[np.bool_]]]:
+    """As `blocks`, with which of the characters the vocabulary has.  Errors: as `encode`."""
+    has = np.zeros(CODE_POINTS, bool)
+    has[vocabulary.points] = True
+    characters = lines = 0
+    for points in blocks(path, encoding, vocabulary.level):
+        known = has.take(points)
+        if unknown == "error" and not known.all():
+            raise unknown_characters(points, np.flatnonzero(~known), name_of(path), characters, lines)
+        characters += len(points)
+        lines += int(np.count_nonzero(points == ord("\n")))
+        yield points, known
 
 
 def blocks(path: Path, encoding: str, level: str, digest: Digest = bool) -> Iterator[Ids]:
@@ -78,42 +98,46 @@ def blocks(path: Path, encoding: str, level: str, digest: Digest = bool) -> Iter
 class _Gathered:
     """Characters numbered in the order in which each was first seen, until the whole vocabulary is known."""
 
-    def __init__(self, size: int):
-        """size: the bytes to come, as far as known; memory that stays unused is never touched."""
+    def __init__(self, seen: Ids | tuple[()] = ()):
+        """seen: code points that are numbered already."""
         self.seen = np.empty(0, np.uint32)
         self._number = np.zeros(CODE_POINTS, np.uint32)  # of each code point, counted from 1
-        self._ids: Ids = np.empty(size, np.uint8)
-        self._length = 0
+        self._parts: list[Ids] = []
+        self._see(np.asarray(seen, np.uint32))
+
+    def _see(self, new: Ids) -> None:
+        self._number[new] = np.arange(len(self.seen) + 1, len(self.seen) + 1 + len(new))
+        self.seen = np.concatenate([self.seen, new.astype(np.uint32)])
 
     def add(self, points: Ids) -> None:
-        numbers = self._number[points]
+        numbers = self._number.take(points)
         if not numbers.all():
-            new = np.unique(points[numbers == 0])
-            self._number[new] = np.arange(len(self.seen) + 1, len(self.seen) + 1 + len(new))
-            self.seen = np.concatenate([self.seen, new.astype(np.uint32)])
-            numbers = self._number[points]
-        self._reserve(len(points), np.min_scalar_type(max(0, len(self.seen) - 1)))
-        self._ids[self._length : self._length + len(points)] = numbers - 1
-        self._length += len(points)
-
-    def _reserve(self, more: int, dtype: Any) -> None:
-        size = self._length + more
-        if size > len(self._ids) or dtype.itemsize > self._ids.itemsize:
-            larger = np.empty(
-                max(size * 5 // 4, len(self._ids)), max(dtype, self._ids.dtype, key=lambda d: d.itemsize)
-            )
-            larger[: self._length] = self._ids[: self._length]
-            self._ids = larger
+            self._see(np.unique(points[numbers == 0]))
+            numbers = self._number.take(points)
+        part = _mapped(len(points), np.min_scalar_type(max(0, len(self.seen) - 1)))
+        self._parts.append(np.subtract(numbers, 1, out=part, casting="unsafe"))
 
     def ids_of(self, vocabulary: Vocabulary) -> Ids:
-        """The ids of all characters, in place where their type allows."""
-        final = np.searchsorted(vocabulary.points, self.seen)
+        """The ids of all characters, which are forgotten on the way."""
         dtype = np.min_scalar_type(max(0, len(vocabulary) - 1))
-        out = self._ids if dtype == self._ids.dtype else np.empty(self._length, dtype)
-        for start in range(0, self._length, BLOCK):
-            stop = min(start + BLOCK, self._length)
-            out[start:stop] = final[self._ids[start:stop]]
-        return out[: self._length]
+        final = np.searchsorted(vocabulary.points, self.seen).astype(dtype)
+        stop = sum(map(len, self._parts))
+        ids = np.empty(stop, dtype)
+        while self._parts:
+            part = self._parts.pop()
+            ids[stop - len(part) : stop] = final.take(part)
+            stop -= len(part)
+        return ids
+
+
+def _mapped(length: int, dtype: Any) -> Ids:
+    """An array that goes back to the system as soon as it is dropped, where malloc would keep its memory.
+
+    Not for the crumbs of a slow pipe: a process may have some 65,000 maps.
+    """
+    if length < SMALL:
+        return np.empty(length, dtype)
+    return np.frombuffer(mmap.mmap(-1, max(1, length * dtype.itemsize)), dtype, length)
 
 
 def name_of(path: Path) -> str:
@@ -121,17 +145,12 @@ def name_of(path: Path) -> str:
     return "stdin" if str(path) == "-" else str(path)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except OSError:
-        return 0
-
-
 def _bytes(path: Path, digest: Digest) -> Iterator[bytes]:
     try:
         with _open(path) as file:
-            while block := file.read(BLOCK):
+            # what a pipe brings as it comes, for whoever answers line by line
+            read = getattr(file, "read1", file.read) if str(path) == "-" else file.read
+            while block := read(BLOCK):
                 digest(block)
                 yield block
     except FileNotFoundError:
@@ -144,10 +163,10 @@ def _bytes(path: Path, digest: Digest) -> Iterator[bytes]:
         ) from None
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> Any:
     if str(path) == "-":
         return sys.stdin.buffer
-    opened: IO[bytes] = OPENERS.get(path.suffix, open)(path, "rb")
+    opened: Any = OPENERS.get(path.suffix, open)(path, "rb")
     return opened
 
 

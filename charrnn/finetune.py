@@ -26,8 +26,11 @@ def adapt(checkpoint: Checkpoint, corpus: Corpus, extend: bool, seed: int) -> tu
     if added.size and not extend:
         shown = ", ".join(repr(chr(point)) for point in added[:5])
         raise TextError(
-            f"the text has {added.size} characters that the model lacks: {shown}", "allow --extend-vocab"
+            f"the text has {added.size} characters that the model lacks: {shown}",
+            "go on with the text it was trained on, or start a new run with --init-from and --extend-vocab",
         )
+    if np.array_equal(old.points, new.points):
+        return checkpoint.network, corpus
     vocabulary = Vocabulary(np.union1d(old.points, new.points).astype(np.uint32), old.level)
     ids_of = np.searchsorted(vocabulary.points, new.points).astype(np.min_scalar_type(len(vocabulary) - 1))
     network = _grown(checkpoint.network, old, vocabulary, seed)

@@ -16,6 +16,12 @@ except ImportError:  # Windows: no lock
     fcntl = None  # type: ignore[assignment]
 
 
+def hold(file: int) -> None:
+    """Lock an open file until it is closed.  Errors: BlockingIOError if another process holds it."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextmanager
 def output(path: Path) -> Iterator[None]:
     """Hold the checkpoint `path` for writing; temporary files that a killed run left beside it are removed.
@@ -48,9 +54,9 @@ def _acquire(name: Path) -> int:
     while True:
         held = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
         try:
+            hold(held)
             if fcntl is None:
                 return held
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if name.exists() and os.fstat(held).st_ino == name.stat().st_ino:
                 return held
         except OSError:

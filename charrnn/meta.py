@@ -96,7 +96,8 @@ def _check_progress(progress: dict[str, Any], evaluated: bool) -> None:
 def _check_history(rows: list[Any]) -> None:
     """[step, loss] of each evaluation."""
     for row in rows:
-        if type(row) is not list or [type(value) for value in row] not in ([int, float], [int, int]):
+        kinds = [type(value) for value in row] if type(row) is list else []
+        if kinds not in ([int, float], [int, int]) or row[1] < 0:
             raise ValueError("its history is not one of steps and losses")
 
 

@@ -127,12 +127,21 @@ class Shard:
         return nats
 
     def score(self, inputs: Array, targets: Array) -> Array:
-        """-ln p of each target (B, T), float64, without dropout; the state is carried on."""
+        """-ln p of each target (B, T), float64, without dropout; valid until the next call.
+
+        The state is carried on.
+        """
         work, network = self._load(inputs, targets), self.network
         model.forward(network.cell, network.weights, network.panels, work, 0.0, np.uint64(0))
         model.score(work)
         nats: Array = work.nats.reshape(inputs.shape[1], self.batch).T
         return nats
+
+    def right(self, steps: int) -> Array:
+        """After `score` of a chunk of `steps`: whether each target was the likeliest character (B, T)."""
+        work = self.work(steps)
+        right: Array = work.logits[0].argmax(axis=1) == work.targets
+        return right.reshape(steps, self.batch).T
 
     def _load(self, inputs: Array, targets: Array) -> model.Work:
         work = self.work(inputs.shape[1])

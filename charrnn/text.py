@@ -17,8 +17,10 @@ Ids = NDArray[Any]
 CODE_POINTS = 0x110000  # that there are in Unicode
 
 
-def code_points(text: str) -> NDArray[np.uint32]:
-    """The characters of a text as numbers (len(text),)."""
+def code_points(text: str) -> Ids:
+    """The characters of a text as numbers (len(text),): uint32, or uint8 where all are ASCII, for speed."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
@@ -31,7 +33,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, text: str) -> Vocabulary:
-        return cls(np.unique(code_points(text)))
+        return cls(np.unique(code_points(text)).astype(np.uint32))
 
     @classmethod
     def of_bytes(cls) -> Vocabulary:
@@ -51,41 +53,48 @@ class Vocabulary:
     def encode(self, text: str, name: str = "the text") -> Ids:
         """Ids (len(text),) in the smallest type that holds them.
 
-        Errors: TextError that names the first characters the vocabulary lacks, and where the first stands.
+        Errors: TextError that names the first characters it lacks, and where the first stands.
         """
         points = code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
-        return self.encode_points(points, name)
+        lacking = np.flatnonzero(~np.isin(points, self.points))
+        if lacking.size:
+            raise unknown_characters(points, lacking, name)
+        return self.ids_of(points)
 
-    def known(self, points: Ids) -> NDArray[np.bool_]:
-        """Which of the code points (N,) it has."""
-        return np.isin(points, self.points)
-
-    def encode_points(self, points: Ids, name: str) -> Ids:
-        """As `encode`, for code points or bytes (N,)."""
-        ids = np.searchsorted(self.points, points)
-        ids[ids == len(self.points)] = 0
-        unknown = np.flatnonzero(self.points[ids] != points)
-        if unknown.size:
-            raise self._unknown(points, unknown, name)
-        return ids.astype(np.min_scalar_type(len(self.points) - 1))
-
-    def _unknown(self, points: Ids, unknown: Ids, name: str) -> TextError:
-        first = int(unknown[0])
-        characters = list(dict.fromkeys(chr(points[i]) for i in unknown[:1000]))
-        shown = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters[:5])
-        more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
-        line = int(np.count_nonzero(points[:first] == ord("\n"))) + 1
-        return TextError(
-            f"{name} has characters that the model never saw in training: {shown}{more}, "
-            f"first at character {first} (line {line})",
-            "leave them out, or train on a text that has them",
-        )
+    def ids_of(self, points: Ids) -> Ids:
+        """As `encode`, for code points or bytes (N,) that it has."""
+        return np.searchsorted(self.points, points).astype(np.min_scalar_type(len(self.points) - 1))
 
     def decode(self, ids: Ids) -> str:
         """The text of ids (N,); bytes that are no UTF-8 become lone surrogates: see `to_bytes`."""
+        return self.text_of(self.points[ids])
+
+    def characters(self, points: Ids) -> list[str]:
+        """The characters of code points (N,) one by one; of bytes, those beyond ASCII as lone surrogates."""
+        return [chr(p + 0xDC00 if self.level == "byte" and p > 127 else p) for p in points.tolist()]
+
+    def text_of(self, points: Ids) -> str:
+        """As `decode`, for code points or bytes (N,)."""
         if self.level == "byte":
-            return self.points[ids].astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
-        return self.points[ids].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+            return points.astype(np.uint8).tobytes().decode("utf-8", "surrogateescape")
+        return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def unknown_characters(points: Ids, lacking: Ids, name: str, before: int = 0, lines: int = 0) -> TextError:
+    """The error for characters that a vocabulary lacks.
+
+    lacking: where they stand in `points`, which come after so many characters and lines of the text.
+    """
+    first = int(lacking[0])
+    characters = list(dict.fromkeys(chr(points[i]) for i in lacking[:1000]))
+    shown = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters[:5])
+    more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
+    line = lines + int(np.count_nonzero(points[:first] == ord("\n"))) + 1
+    return TextError(
+        f"{name} has characters that the model never saw in training: {shown}{more}, "
+        f"first at character {before + first} (line {line})",
+        "leave them out with --unknown skip, or train on a text that has them",
+    )
 
 
 def to_bytes(text: str) -> bytes:

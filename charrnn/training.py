@@ -68,7 +68,7 @@ class Trainer:
         parts = {name: len(getattr(self.split, name)) for name in ("train", "val", "test")}
         self.corpus: dict[str, Any] = {"chars": len(corpus.ids), **parts}
         self.corpus |= {"vocab": len(self.vocabulary), "sha256": corpus.sha256}
-        self.corpus["val_sha256"] = hashlib.sha256(self.split.val.tobytes()).hexdigest()
+        self.corpus["val_sha256"] = hashlib.sha256(np.ascontiguousarray(self.split.val).data).hexdigest()
         self.files = RunFiles(path, self.learner, self.vocabulary, self._meta(command or sys.argv))
 
     def _meta(self, command: list[str]) -> dict[str, Any]:

@@ -20,8 +20,18 @@ ROWS = [
     *("errors", "config", "text", "events"),
     *("kernels", "cells"),
     *("corpus", "schedule", "npz", "lock", "progress", "meta"),
-    *("parameters", "network", "parallel", "optimize", "evaluation", "checkpoint", "finetune", "gradcheck"),
-    *("sampling", "run_files", "training", "benchmark_torch", "benchmark"),
+    *(
+        "parameters",
+        "network",
+        "parallel",
+        "optimize",
+        "evaluation",
+        "dynamic",
+        "checkpoint",
+        "finetune",
+        "gradcheck",
+    ),
+    *("sampling", "scoring", "run_files", "training", "benchmark_torch", "benchmark"),
     *("cli", "__main__"),
 ]
 LIBRARIES = {

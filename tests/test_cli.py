@@ -18,6 +18,7 @@ from program import LINES, SMALL, TEXT, run, shell
 
 import charrnn
 from charrnn.cli import output
+from charrnn.cli.info import sparkline, validation_losses
 from charrnn.cli.main import app
 
 pytest_plugins = ["trained"]
@@ -123,7 +124,7 @@ def test_the_same_seed_gives_the_same_bits_on_another_number_of_threads(trained)
 def test_results_are_overwritten_by_force_alone(trained, tmp_path):
     (tmp_path / "corpus.txt").write_text(TEXT)
     arguments = ["train", "corpus.txt", *SMALL, "--max-steps", "1", "--out", "m.npz"]
-    for existing in ("m.npz", "m.jsonl"):
+    for existing in ("m.npz", "m.last.npz", "m.jsonl"):
         (tmp_path / existing).write_text("mine")
         refused = run(*arguments, cwd=tmp_path)
         assert refused.code == 2
@@ -133,7 +134,8 @@ def test_results_are_overwritten_by_force_alone(trained, tmp_path):
         assert forced.code == 0
         assert arrays(tmp_path / "m.npz")
         assert events(tmp_path / "m.jsonl")[-1]["event"] == "end"
-        (tmp_path / "m.npz").unlink()
+        for made in tmp_path.glob("m.*"):
+            made.unlink()
 
 
 def test_corpora_are_read_one_after_the_other_and_from_stdin(trained, tmp_path):
@@ -200,7 +202,7 @@ def test_the_tail_scores_as_the_last_validation_did(trained, tmp_path):
 
     plain = run("eval", trained.checkpoint, "tail.txt", cwd=tmp_path).out.decode()
     shown = [float(line.split()[-1]) for line in plain.splitlines()]
-    assert shown == [round(figures[name], 4) for name in ("loss", "bpc", "perplexity", "chars")]
+    assert shown == [round(figures[name], 4) for name in ("loss", "bpc", "perplexity", "accuracy", "chars")]
     stdin = run("eval", trained.checkpoint, "-", "--json", cwd=tmp_path, stdin=tail.encode())
     assert stdin.out == scored.out
 
@@ -222,6 +224,22 @@ def test_info_shows_what_the_file_holds(trained):
     for fact in ("rnn.weight_hh_l0      8 x 8", facts["command"], facts["corpus"]["sha256"], "\\x1b"):
         assert fact in plain
     assert not set(plain) & set("\x1b\x07\x9b\r")
+    for name in ("level", "seed"):
+        assert len(re.findall(rf"^ *{name} ", plain, re.MULTILINE)) == 1, name
+    first, *_, last = [event["loss"] for event in events(trained.log) if event["event"] == "eval"]
+    picture = re.search(r"^history +(\S+)  validation (\S+) to (\S+)$", plain, re.MULTILINE).groups()
+    assert (picture[0][0], picture[1:]) == ("\u2588", (f"{first:.3f}", f"{last:.3f}"))
+
+
+def test_a_sparkline_is_as_high_as_its_values():
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+    assert sparkline([2.5, 2.5]) == "\u2581\u2581"
+    assert sparkline([*range(999), -1e9]) == "\u2588" * 59 + "\u2581"
+
+
+@pytest.mark.parametrize("history", [[[1, math.inf]], [[1, "a"], [], 3], "text", {"a": 1}])
+def test_a_strange_history_is_no_picture(history):
+    assert validation_losses({"history": history}) == []
 
 
 # gradcheck
@@ -244,6 +262,17 @@ def test_gradcheck_passes_and_its_exit_code_says_when_it_does_not(tmp_path):
     document = json.loads(report.out)
     assert document["passed"] is False
     assert [f"{row['largest']:.1e}" for row in document["rows"]] == [line.split()[-2] for line in lines[1:-1]]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_gradcheck_passes_in_either_precision_by_default(tmp_path, dtype):
+    done = run("gradcheck", "--dtype", dtype, "--json", "-q", cwd=tmp_path)
+    report = json.loads(done.out)
+    assert (done.code, report["passed"]) == (0, True)
+    assert {row["cell"] for row in report["rows"]} >= {"rnn", "gru", "lstm"}
+    chosen = run("gradcheck", "--dtype", dtype, "--tol", 1e-9, "--eps", 0.01, "--json", "-q", cwd=tmp_path)
+    assert chosen.code == 4
+    assert (json.loads(chosen.out)["eps"], json.loads(chosen.out)["tol"]) == (0.01, 1e-9)
 
 
 # help

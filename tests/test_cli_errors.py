@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from program import SMALL, run, shell
 
-from charrnn import checkpoint
+from charrnn import checkpoint, lock
 
 pytest_plugins = ["trained"]
 
@@ -33,6 +33,8 @@ def folder(tmp_path, trained) -> Path:
     (tmp_path / "locked.txt").chmod(0)
     (tmp_path / "model.npz").write_bytes(trained.checkpoint.read_bytes())
     (tmp_path / "a folder").mkdir()
+    (tmp_path / "odd.txt").write_text("An odd \u0416.\n")
+    (tmp_path / "link.txt").symlink_to("short.txt")
     return tmp_path
 
 
@@ -65,8 +67,18 @@ TRAIN = [
     (["text.txt", "--out", "mine.npz"], 2, ["mine.npz exists", "--force"]),
     (["text.txt", "--out", "a folder"], 2, ["a folder is a folder"]),
     (["text.txt", "--out", "."], 2, [". is a folder"]),
-    (["text.txt", "--out", "text.txt", "--force"], 2, ["text.txt is a text to train on"]),
-    (["text.txt", "--log", "text.txt", "--force"], 2, ["text.txt is a text to train on"]),
+    (["text.txt", "--out", "text.txt", "--force"], 2, ["text.txt is read by this run", "--out"]),
+    (["text.txt", "--log", "text.txt", "--force"], 2, ["text.txt is read by this run", "--log"]),
+    (["text.txt", "--val", "mine.npz", "--out", "mine.npz", "--force"], 2, ["mine.npz is read", "--out"]),
+    (["text.txt", "--val", "link.txt", "--log", "short.txt", "--force"], 2, ["short.txt is read", "--log"]),
+    (["text.txt", "--init-from", "model.npz", "--out", "model.npz", "--force"], 2, ["model.npz is read"]),
+    (["text.txt", "--init-from", "x.last.npz", "--out", "x.npz", "--force"], 2, ["x.last.npz is read"]),
+    (["text.txt", "--out", "x.npz", "--log", "./a folder/../x.last.npz"], 2, ["would be both"]),
+    (["-", "--val", "-"], 2, ["stdin (-) is named twice"]),
+    (["-", "text.txt", "-"], 2, ["stdin (-) is named twice"]),
+    (["text.txt", "--resume"], 1, ["nothing to resume", "checkpoints/text-lstm.last.npz", "--out"]),
+    (["text.txt", "--val", "odd.txt"], 1, ["odd.txt", "U+0416", "--unknown skip"]),
+    (["text.txt", "--val", "missing.txt"], 1, ["no file missing.txt", "check the path"]),
     (["text.txt", "--out", "x.jsonl"], 2, ["x.jsonl would be both"]),
     (["text.txt", "--out", "text.txt/x.npz"], 1, ["text.txt cannot be written"]),
     (["text.txt", "--out", "text.txt/x.npz", "--log", "x.jsonl"], 1, ["text.txt cannot be written"]),
@@ -122,6 +134,18 @@ def test_one_line_says_what_is_wrong(arguments, code, words, folder):
     for word in words:
         assert word in done.err
     assert contents(folder) == before
+
+
+def test_one_log_has_one_writer(folder):
+    options = ["train", "text.txt", *SMALL, "--max-steps", "3", "--log", "log.jsonl"]
+    with (folder / "log.jsonl").open("w") as file:
+        file.write("theirs\n")
+        file.flush()
+        lock.hold(file.fileno())
+        refused = run(*options, "--out", "m.npz", "--force", cwd=folder)
+    assert refused.code == 1
+    assert "another run is writing to log.jsonl" in refused.err and "--log" in refused.err
+    assert (folder / "log.jsonl").read_text() == "theirs\n"
 
 
 def test_a_name_cannot_steer_the_terminal(folder):

@@ -141,18 +141,32 @@ def test_a_signal_ends_training_with_a_checkpoint(folder, name, code):
     stopped_at_a_checkpoint(folder)
 
 
-def test_a_second_signal_leaves_at_once_and_gives_the_cursor_back(folder, tmp_path_factory):
-    """While kernels compile, which takes a while."""
-    empty = str(tmp_path_factory.mktemp("cache"))
-    with terminal("train", "text.txt", *STEPS, cwd=folder, NUMBA_CACHE_DIR=empty) as tty:
-        tty.read(until="compiling kernels")
+def test_a_second_signal_leaves_at_once_and_gives_the_cursor_back(folder):
+    """During a step that takes a while."""
+    slow = ["--hidden-size", 1500, "--seq-len", 400, "--batch-size", 32, "--out", "m.npz"]
+    (folder / "text.txt").write_bytes(TEXT.encode() * 10)
+    with terminal("train", "text.txt", *slow, cwd=folder) as tty:
+        tty.read(until="━")
         tty.process.send_signal(signal.SIGINT)
         tty.read(until="once more to leave at once")
         tty.process.send_signal(signal.SIGINT)
         assert tty.end() == 130
     assert tty.shown.rindex(CURSOR_ON) > tty.shown.rindex(CURSOR_OFF)
     assert "ended" not in tty.shown
+    assert tty.shown.endswith("\n")
     assert not (folder / "m.npz").exists()
+
+
+def test_a_signal_while_kernels_compile_leaves_at_once(folder, tmp_path_factory):
+    empty = str(tmp_path_factory.mktemp("cache"))
+    with terminal("train", "text.txt", *STEPS, cwd=folder, NUMBA_CACHE_DIR=empty) as tty:
+        tty.read(until="compiling kernels")
+        tty.process.send_signal(signal.SIGTERM)
+        assert tty.end() == 143
+    assert tty.shown.rindex(CURSOR_ON) > tty.shown.rindex(CURSOR_OFF)
+    assert "stopped before the first step" in tty.shown
+    assert "compiled" not in tty.shown
+    assert not (folder / "m.last.npz").exists()
 
 
 def test_a_signal_that_is_ignored_stays_ignored(folder):

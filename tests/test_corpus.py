@@ -5,18 +5,23 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from charrnn import corpus
 from charrnn.errors import TextError
-from charrnn.text import Vocabulary
+from charrnn.text import Vocabulary, to_bytes
 
 ODD = "\0\r\n\n\r\ufeff\u2028\x1a é漢\U0001f600\U0001f3fd\U0010ffff"
+
+
+PACKERS = {".txt": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 
 def written(folder: Path, data: bytes, name: str = "corpus.txt") -> Path:
@@ -24,29 +29,48 @@ def written(folder: Path, data: bytes, name: str = "corpus.txt") -> Path:
     return folder / name
 
 
-@given(st.text(), st.integers(1, 7))
+@given(st.lists(st.text(), min_size=1, max_size=3), st.integers(1, 7), st.sampled_from(sorted(PACKERS)))
+@example([ODD, "\ufeff", "e\u0301\r"], 3, ".txt")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_is_read_as_it_is_in_blocks_of_any_size(tmp_path, monkeypatch, words, block):
+def test_any_texts_are_read_as_they_are_one_after_the_other(tmp_path, monkeypatch, texts, block, suffix):
+    """In blocks of any size, so that characters are cut anywhere, plain or compressed."""
     monkeypatch.setattr(corpus, "BLOCK", block)
-    read = corpus.load([written(tmp_path, words.encode())])
+    pack, words = PACKERS[suffix], "".join(texts)
+    paths = [written(tmp_path, pack(part.encode()), f"{i}{suffix}") for i, part in enumerate(texts)]
+    read = corpus.load(paths)
     assert read.vocabulary.decode(read.ids) == words
     assert read.vocabulary.text == "".join(sorted(set(words)))
     assert read.sha256 == corpus.from_text(words).sha256
 
 
-@pytest.mark.parametrize(
-    "name, pack", [("a.gz", gzip.compress), ("a.bz2", bz2.compress), ("a.xz", lzma.compress)]
-)
-def test_compressed_files(tmp_path, name, pack):
-    read = corpus.load([written(tmp_path, pack(ODD.encode()), name)])
-    assert read.vocabulary.decode(read.ids) == ODD
-    with pytest.raises(TextError, match=f"{name} cannot be read"):
-        corpus.load([written(tmp_path, pack(ODD.encode())[:-5], name)])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+def test_compressed_files_that_are_cut_short(tmp_path, suffix):
+    with pytest.raises(TextError, match=f"a{suffix} cannot be read"):
+        corpus.load([written(tmp_path, PACKERS[suffix](ODD.encode())[:-5], f"a{suffix}")])
 
 
-def test_files_are_joined(tmp_path):
-    read = corpus.load([written(tmp_path, b"one\r\n", "1"), written(tmp_path, b"two", "2")])
-    assert read.vocabulary.decode(read.ids) == "one\r\ntwo"
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of the peak")
+@pytest.mark.parametrize("suffix", [".txt", ".gz"])
+def test_memory_is_two_bytes_a_character_though_the_last_ones_widen_the_ids(tmp_path, suffix):
+    size = 100_000_000
+    wide = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
+    pack = {".txt": bytes, ".gz": lambda data: gzip.compress(data, 1)}[suffix]
+    small = written(tmp_path, pack(wide.encode()), f"small{suffix}")
+    large = written(tmp_path, pack(b"a" * size + wide.encode()), f"large{suffix}")
+    bytes_a_character = (peak(large) - peak(small)) / size
+    assert 1.9 < bytes_a_character < 2.5
+
+
+def peak(path: Path) -> int:
+    """The most bytes a fresh process held while it loaded a corpus."""
+    code = """
+import pathlib, re, sys
+from charrnn import corpus
+corpus.load([pathlib.Path(sys.argv[1])])
+print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
+"""
+    command = [sys.executable, "-c", code, str(path)]
+    return 1024 * int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "shift-jis"])
@@ -56,17 +80,20 @@ def test_other_encodings(tmp_path, encoding):
     assert read.vocabulary.decode(read.ids) == words
 
 
-def test_bytes_of_any_file_come_back_as_they_were(tmp_path):
-    from charrnn.text import to_bytes
-
-    data = bytes(range(256)) + "é".encode()
+@given(st.binary(), st.integers(1, 7))
+@example(bytes(range(256)) + "é".encode(), 100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_bytes_of_any_file_come_back_as_they_were(tmp_path, monkeypatch, data, block):
+    monkeypatch.setattr(corpus, "BLOCK", block)
     read = corpus.load([written(tmp_path, data)], level="byte")
     np.testing.assert_array_equal(read.ids, np.frombuffer(data, np.uint8))
     assert to_bytes(read.vocabulary.decode(read.ids)) == data
 
 
 @pytest.mark.parametrize("size, itemsize", [(256, 1), (257, 2), (65536, 2), (65537, 4)])
-def test_ids_grow_with_the_vocabulary(tmp_path, size, itemsize):
+@pytest.mark.parametrize("block", [999, corpus.BLOCK])
+def test_ids_grow_with_the_vocabulary(tmp_path, monkeypatch, size, itemsize, block):
+    monkeypatch.setattr(corpus, "BLOCK", block)
     words = "".join(map(chr, range(0x10000, 0x10000 + size))) * 2
     read = corpus.load([written(tmp_path, words.encode())])
     assert read.ids.dtype.itemsize == itemsize
@@ -111,9 +138,34 @@ def test_files_that_cannot_be_read(tmp_path):
         corpus.load([written(tmp_path, b"a")], "klingon")
 
 
-def test_a_second_text_is_read_in_the_first_ones_vocabulary(tmp_path):
+@pytest.mark.parametrize("block", [1, 2, 1000])
+def test_a_second_text_is_read_in_the_first_ones_vocabulary(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(corpus, "BLOCK", block)
     path, vocabulary = written(tmp_path, b"cab!ba?"), Vocabulary.of("abc")
-    with pytest.raises(TextError, match=r"corpus.txt has characters .*'!'.*'\?'.* first at character 3"):
-        corpus.encode(path, vocabulary)
     ids, skipped = corpus.encode(path, vocabulary, unknown="skip")
     assert (vocabulary.decode(ids), skipped) == ("cabba", 2)
+
+
+@given(st.text("abé\n"), st.text(), st.integers(1, 9))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_second_texts_unknown_character_is_found_where_it_is(tmp_path, monkeypatch, before, after, block):
+    monkeypatch.setattr(corpus, "BLOCK", block)
+    path, vocabulary = written(tmp_path, (before + "漢" + after).encode()), Vocabulary.of("abé\n")
+    with pytest.raises(TextError) as caught:
+        corpus.encode(path, vocabulary)
+    line = before.count("\n") + 1
+    assert "corpus.txt has characters that the model never saw in training: '漢' (U+6F22)" in str(
+        caught.value
+    )
+    assert f"first at character {len(before)} (line {line})" in str(caught.value)
+    ids, skipped = corpus.encode(path, vocabulary, unknown="skip")
+    kept = [character for character in before + after if character in "abé\n"]
+    assert vocabulary.decode(ids) == "".join(kept)
+    assert skipped == len(before + after) + 1 - len(kept)
+
+
+def test_a_second_texts_ids_are_those_of_the_whole_vocabulary(tmp_path):
+    vocabulary = Vocabulary.of("".join(map(chr, range(300))))
+    ids, _ = corpus.encode(written(tmp_path, b"a"), vocabulary)
+    assert ids.tolist() == [97]
+    assert ids.dtype == np.uint16

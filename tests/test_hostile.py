@@ -21,7 +21,7 @@ from zips import spoil
 
 import charrnn
 from charrnn import checkpoint, npz
-from charrnn.cli.info import lines
+from charrnn.cli.info import for_people, lines
 from charrnn.cli.output import visible
 from charrnn.text import Vocabulary
 
@@ -201,7 +201,7 @@ def test_an_error_steers_no_terminal(wrong, sound, tmp_path):
 def test_what_a_sound_file_says_steers_no_terminal(place, sound, tmp_path):
     path = tmp_path / "m.npz"
     path.write_bytes(spoil(sound.read_bytes(), hostile_meta.meta(**{place: hostile.ESCAPE})))
-    shown = "\n".join(lines(checkpoint.load(path).meta))
+    shown = "\n".join(lines(for_people(checkpoint.load(path).meta)))
     assert visible(hostile.ESCAPE) in shown
     assert not STEERING.search(shown)
 

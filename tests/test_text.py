@@ -27,6 +27,16 @@ def test_encoding_and_back(words):
     assert len(vocabulary) == len(set(words))
 
 
+@given(st.text(), st.binary())
+@example(ODD, b"\xff\xc3(")
+def test_bytes_and_back(words, data):
+    """What is no UTF-8 too."""
+    vocabulary = Vocabulary.of_bytes()
+    assert vocabulary.encode(words).tolist() == list(words.encode())
+    assert vocabulary.decode(vocabulary.encode(words)) == words
+    assert vocabulary.encode(vocabulary.decode(np.frombuffer(data, np.uint8))).tobytes() == data
+
+
 @given(ANY_TEXT)
 def test_an_id_is_the_place_among_the_sorted_characters(words):
     order = sorted(set(words))

@@ -13,7 +13,9 @@ def bench(
     ] = False,
     cell: Annotated[str, typer.Option(help="The cell to time, or all.")] = "all",
     threads: Annotated[int, typer.Option(help="0: every core this process may use.")] = 0,
-    vs: Annotated[str | None, typer.Option(help="torch: time PyTorch too, in turn with ours.")] = None,
+    vs: Annotated[
+        str | None, typer.Option(help="torch: time PyTorch, which must be installed, in turn with ours.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure what this machine reaches: training and sampling, in characters a second.
@@ -35,7 +37,7 @@ def bench(
     if vs not in (None, "torch"):
         raise UsageError(f"--vs is {vs!r}", "choose torch")
     if vs and find_spec("torch") is None:
-        raise UsageError("PyTorch is not installed", "install it, or leave --vs out")
+        raise UsageError("PyTorch is not installed", "pip install torch, or leave --vs out")
     names = cells.names() if cell == "all" else [cell]
     setups = (SETUPS[0], SETUPS[4]) if quick else SETUPS
     team = Team(threads)

@@ -14,34 +14,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..evaluation import perplexity
-from ..events import (
-    Compiled,
-    End,
-    Evaluated,
-    Event,
-    Resumed,
-    Rewound,
-    Sampled,
-    Saved,
-    Skipped,
-    Start,
-    Step,
-)
+from ..events import Compiled, End, Event, Resumed, Rewound, Sampled, Skipped, Start, Step
 from .console import explain_compiling, stderr
+from .figures import Figures, duration, says
 from .output import visible
 
 PICTURES = 5  # a second, on a terminal
+BAR = 60  # columns: a terminal made narrower would break a longer bar in two
 LINE = 5.0  # seconds between lines elsewhere
-SMOOTH = 0.1  # weight of the newest step in the loss and the speed that are shown
 ENDED = {
     "epochs": "all epochs done",
     "steps": "all steps done",
     "time": "the time is up",
     "patience": "validation no longer improves",
 }
-
-Words = list[tuple[str, str]]  # (name, value) of what is worth watching
 
 
 @contextmanager
@@ -64,77 +50,6 @@ def display(quiet: bool) -> Iterator[Callable[[Event], None]]:
                 )
             )
         yield Narrator(console, figures, math.inf if live else LINE, stack.enter_context(ExitStack()))
-
-
-class Figures:
-    """What is known of a run so far."""
-
-    def __init__(self) -> None:
-        self.start: Start | None = None
-        self.step: Step | None = None
-        self.val: Evaluated | None = None
-        self.test: Evaluated | None = None
-        self.saved: Saved | None = None
-        self.last: Saved | None = None
-        self.loss = self.speed = 0.0  # of a step, smoothed
-        self.resumed = 0  # the step from which this process goes on
-
-    def add(self, event: Event) -> None:
-        match event:
-            case Start():
-                self.start = event
-            case Resumed():
-                self.resumed = event.step
-            case Step():
-                weight = max(SMOOTH, 1 / max(1, event.step - self.resumed))
-                self.loss += weight * (event.loss - self.loss)
-                self.speed += weight * (event.chars_per_s - self.speed)
-                self.step = event
-            case Evaluated() if event.split == "test":
-                self.test = event
-            case Evaluated():
-                self.val = event
-            case Saved(kind="last"):
-                self.last = event
-            case Saved(kind="best"):
-                self.saved = event
-
-    def rows(self) -> list[Words]:
-        """Three figures a row: a table that fits into 60 columns."""
-        step, start = self.step, self.start
-        if not (step and start):
-            return []
-        left = step.elapsed_s / max(1, step.step - self.resumed) * (start.total_steps - step.step)
-        rows = [
-            [
-                ("step", f"{step.step}/{start.total_steps}"),
-                ("epoch", f"{step.epoch:.2f}"),
-                ("left", duration(left)),
-            ],
-            losses("", self.loss),
-            [
-                ("lr", f"{step.lr:g}"),
-                ("grad norm", f"{step.grad_norm:.3f}"),
-                ("chars/s", f"{self.speed:,.0f}"),
-            ],
-        ]
-        if self.val:
-            rows.insert(2, losses("val ", self.val.loss))
-        return rows
-
-
-def losses(prefix: str, loss: float) -> Words:
-    return [
-        (f"{prefix}loss", f"{loss:.3f}"),
-        (f"{prefix}bpc", f"{loss / math.log(2):.3f}"),
-        (f"{prefix}perplexity", f"{perplexity(loss):.2f}"),
-    ]
-
-
-def duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class Narrator:
@@ -163,7 +78,8 @@ class Narrator:
                 rate = f"{event.lr_scale:g} of the learning rate"
                 self.console.print(f"back at step {event.step}, the last good state, with {rate}")
             case Sampled():
-                self.console.print(Text(visible(event.text, keep="\n\t"), style="italic"))
+                self.console.print(Text(f"sample at step {event.step:,}:", style="dim"))
+                self.console.print(Text(visible(event.text, keep="\n\t"), style="italic"), soft_wrap=True)
             case End():
                 for row in summary(self.figures, event):
                     self.console.print(row, soft_wrap=True)  # a command that wraps can still be copied
@@ -192,8 +108,8 @@ def picture(figures: Figures) -> RenderableType:
     """A bar over the figures; nothing before the first step."""
     if not (figures.step and figures.start):
         return Text()
-    bar, table = Table.grid(expand=True), Table.grid(padding=(0, 3))
-    bar.add_row(ProgressBar(total=figures.start.total_steps, completed=figures.step.step))
+    bar, table = Table.grid(), Table.grid(padding=(0, 3))
+    bar.add_row(ProgressBar(total=1.0, completed=figures.ahead()[1], width=BAR))
     for row in figures.rows():
         cells = [Text.assemble((f"{name} ", "dim"), (value, "bold"), no_wrap=True) for name, value in row]
         table.add_row(*cells)
@@ -206,21 +122,23 @@ def summary(figures: Figures, end: End) -> Iterator[Text]:
     def row(name: str, value: str, style: str = "") -> Text:
         return Text.assemble((f"{name:<12}", "dim"), (value, style))
 
-    steps, best = figures.step.step if figures.step else 0, end.best
-    yield row("ended", f"{ENDED.get(end.reason, end.reason)}: {steps:,} steps in {duration(end.train_s)}")
-    yield row("speed", f"{end.chars_per_s:,.0f} characters/s")
-    if steps:
+    before = figures.resumed.step if figures.resumed else 0
+    done = figures.step.step if figures.step else before
+    now = f", {figures.steps:,} of them now," if before else ""
+    yield row("ended", f"{ENDED.get(end.reason, end.reason)}: {done:,} steps{now} in {duration(end.train_s)}")
+    if figures.steps and end.reason != "diverged":
+        yield row("speed", f"{end.chars_per_s:,.0f} characters/s")
         yield row("training", says(figures.loss))
-    if "loss" in best:
-        yield row("validation", says(best["loss"]))
+    if "loss" in end.best:
+        yield row("validation", says(end.best["loss"]))
     if figures.test:
         yield row("test", says(figures.test.loss))
-    if figures.saved:
-        yield row("checkpoint", f"{figures.saved.path} (step {figures.saved.step:,})")
-        yield row("sample it", f"charrnn sample {shlex.quote(figures.saved.path)} --temp 0.8", "bold")
+    path, step = figures.best(end) or ("", 0)
+    if path:
+        yield row("checkpoint", f"{path} (step {step:,})")
+    if step:  # one that has learned something
+        yield row("sample it", f"charrnn sample {shlex.quote(path)} --temp 0.8", "bold")
     if figures.last and end.reason in ("interrupted", "time"):
         yield row("go on", f"the same command with --resume, from step {figures.last.step:,}")
-
-
-def says(loss: float) -> str:
-    return ", ".join(f"{name} {value}" for name, value in losses("", loss))
+    if end.reason == "diverged":
+        yield row("start again", "the same command with a lower --lr, and --force to replace this run")

@@ -2,48 +2,123 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..config import EvalConfig
 from .files import name_of
-from .output import json_line
+from .output import json_line, visible, write
+
+if TYPE_CHECKING:
+    from ..scoring import Scorer
+
+DEFAULT = EvalConfig()
 
 
 def evaluate(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
     ],
-    text: Annotated[Path, typer.Argument(metavar="TEXT", help="A UTF-8 text to score; - reads stdin.")],
+    texts: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TEXT...", help="Texts to score (also .gz .bz2 .xz), each on its own; - is stdin."
+        ),
+    ],
+    per_line: Annotated[
+        bool,
+        typer.Option("--per-line", help="Bits per character, characters and line, tab-separated, as read."),
+    ] = False,
+    per_char: Annotated[
+        bool, typer.Option("--per-char", help="Each character and its bits, tab-separated, as read.")
+    ] = False,
+    stateless: Annotated[
+        bool, typer.Option("--stateless", help="Every line on its own, as after a newline at a text's start.")
+    ] = DEFAULT.stateless,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Go on learning from what was scored.")
+    ] = DEFAULT.dynamic,
+    lr: Annotated[float, typer.Option(help="Learning rate of --dynamic.")] = DEFAULT.lr,
+    unknown: Annotated[
+        str, typer.Option(help="Characters that the model never saw: error, or skip and count them.")
+    ] = DEFAULT.unknown,
+    encoding: Annotated[str, typer.Option(help="Of the texts.")] = DEFAULT.encoding,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     threads: Annotated[int, typer.Option(help="0: every core this process may use.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
 ) -> None:
-    """Score a text: how many nats and bits a model spends on each of its characters.
+    """Score texts: how many nats and bits a model spends on each of their characters.
 
     Example: charrnn eval ckpt.npz unseen.txt
     """
     from ..checkpoint import load
-    from ..corpus import encode
-    from ..errors import TextError
-    from ..evaluation import evaluate as score_of
+    from ..errors import UsageError
     from ..parallel import Team
-    from .console import explain_compiling
+    from ..scoring import Scorer
+    from .console import explain_compiling, note
 
-    model = load(checkpoint)
-    ids, _ = encode(text, model.vocabulary)
-    if len(ids) < 2:
-        raise TextError(f"{name_of(text)} has {len(ids)} characters", "scoring needs at least 2")
+    if per_line + per_char + as_json > 1:
+        raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
+    config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
+    scorer = Scorer(load(checkpoint), config, Team(threads))
     with explain_compiling(quiet):
-        score_of(model.network, ids[:2], Team(1))
-    score = score_of(model.network, ids, Team(threads))
-    assert score is not None  # nothing stops it
-    if as_json:
-        figures = {"loss": score.loss, "bpc": score.bpc, "perplexity": score.perplexity, "chars": score.chars}
-        print(json_line(figures))
+        scorer.compile()
+    if per_line:
+        write_lines(scorer, texts)
+    elif per_char:
+        write_characters(scorer, texts)
     else:
-        print(f"nats per character  {score.loss:.4f}")
-        print(f"bits per character  {score.bpc:.4f}")
-        print(f"perplexity          {score.perplexity:.4f}")
-        print(f"characters          {score.chars}")
+        write_figures(scorer, texts, as_json)
+    if scorer.skipped:
+        note(f"{scorer.skipped:,} characters that the model never saw were left out", quiet)
+
+
+def write_lines(scorer: Scorer, texts: list[Path]) -> None:
+    for text in texts:
+        for line, score in scorer.lines(text):
+            write(f"{score.bpc if score.chars else 0:.6f}\t{score.chars}\t{line}\n")
+
+
+def write_characters(scorer: Scorer, texts: list[Path]) -> None:
+    """Control characters and the backslash are escaped, so that each line has two fields."""
+    for text in texts:
+        for piece in scorer.pieces(text):
+            bits = piece.scores.nats / math.log(2)
+            shown = map(field, scorer.vocabulary.characters(piece.points))
+            write("".join(f"{c}\t{b:.6f}\n" for c, b in zip(shown, bits, strict=True)))
+
+
+def field(character: str) -> str:
+    return "\\\\" if character == "\\" else visible(character)
+
+
+def write_figures(scorer: Scorer, texts: list[Path], as_json: bool) -> None:
+    """A table, or one JSON document, of each text."""
+    results = []
+    for text in texts:
+        score, skipped = scorer.whole(text)
+        figures = {"loss": score.loss, "bpc": score.bpc, "perplexity": score.perplexity}
+        results.append(figures | {"accuracy": score.accuracy, "chars": score.chars, "skipped": skipped})
+    if as_json:
+        each = [{"text": name_of(text)} | result for text, result in zip(texts, results, strict=True)]
+        print(json_line(results[0] if len(results) == 1 else {"texts": each}))
+        return
+    for text, result in zip(texts, results, strict=True):
+        if len(results) > 1:
+            print(visible(name_of(text)))
+        print("\n".join(rows(result)))
+
+
+def rows(result: dict[str, Any]) -> list[str]:
+    """Name and value, one a line."""
+    shown = [
+        f"nats per character  {result['loss']:.4f}",
+        f"bits per character  {result['bpc']:.4f}",
+        f"perplexity          {result['perplexity']:.4f}",
+        f"accuracy            {result['accuracy']:.4f}",
+        f"characters          {result['chars']}",
+    ]
+    return shown + ([f"skipped             {result['skipped']}"] if result["skipped"] else [])

@@ -23,27 +23,43 @@ def name_of(path: Path) -> str:
     return "stdin" if str(path) == "-" else str(path)
 
 
-def default_checkpoint(corpus: Path, cell: str) -> Path:
-    """checkpoints/CORPUS-CELL.npz below the current folder."""
+def default_checkpoint(corpus: Path, kind: str) -> Path:
+    """checkpoints/CORPUS-KIND.npz below the current folder."""
     stem = Path(name_of(corpus)).name.split(".")[0] or "corpus"
-    return Path("checkpoints") / f"{stem}-{cell}.npz"
+    return Path("checkpoints") / f"{stem}-{kind}.npz"
 
 
-def refuse_to_overwrite(checkpoint: Path, log: Path, corpora: Sequence[Path], force: bool) -> None:
-    """Errors: UsageError if results would replace a text, each other, or, without `force`, older ones."""
-    if checkpoint == log:
-        raise UsageError(f"{log} would be both checkpoint and log", "choose another --out or --log")
+def refuse_to_read_stdin_twice(inputs: Sequence[Path]) -> None:
+    """Errors: UsageError."""
+    if [*map(str, inputs)].count("-") > 1:
+        raise UsageError("stdin (-) is named twice", "it can be read once: put one text into a file")
+
+
+def refuse_to_overwrite(checkpoint: Path, log: Path, inputs: Sequence[Path], force: bool) -> None:
+    """Errors: UsageError if results would replace what is read, or, without `force`, older results."""
+    from ..checkpoint import last_path  # numpy and Numba come with it
+
     for path, option in ((checkpoint, "--out"), (log, "--log")):
         if path.is_dir():
             raise UsageError(f"{path} is a folder", f"name a file with {option}")
-        if any(path.exists() and corpus.exists() and path.samefile(corpus) for corpus in corpora):
-            raise UsageError(f"{path} is a text to train on", f"choose another {option}")
+    last = last_path(checkpoint)
+    if any(same(log, path) for path in (checkpoint, last)):
+        raise UsageError(f"{log} would be both checkpoint and log", "choose another --out or --log")
+    for path, option in ((checkpoint, "--out"), (last, "--out"), (log, "--log")):
+        if any(same(path, read) for read in inputs):
+            raise UsageError(f"{path} is read by this run", f"choose another {option}")
         if path.is_file() and not force:
             raise UsageError(
                 f"{path} exists", f"choose another {option}, --resume to go on, or --force to overwrite it"
             )
-    if checkpoint.exists() and not checkpoint.is_file():
-        raise UsageError(f"{checkpoint} is no ordinary file", "choose another --out")
+    for path in (checkpoint, last):
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no ordinary file", "choose another --out")
+
+
+def same(a: Path, b: Path) -> bool:
+    """Whether two names are of one file, which need not exist yet."""
+    return a.resolve() == b.resolve() or (a.exists() and b.exists() and a.samefile(b))
 
 
 def make_folder(folder: Path) -> None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ..gradcheck import Row
 
 DEFAULT = GradcheckConfig()
+# (eps, tol). A float32 loss is rounded to about 1e-7 of itself, so that only long differences rise above it:
+# with eps 0.1 the largest error over rnn, gru and lstm of 1 to 3 layers, with and without embedding and
+# dropout, 10 seeds each, was 0.015; with eps 0.01 it is 0.07, with 0.2 (no small step any more) 0.27.
+PRECISION = {"float64": (DEFAULT.eps, DEFAULT.tol), "float32": (0.1, 0.05)}
 FAILED = 4
 HEADER = f"{'cell':<5} {'layers':>6}  {'tensor':<17} {'elements':>8}  {'error':>7}"
 
@@ -29,8 +33,13 @@ def gradcheck(
     seq_len: Annotated[int, typer.Option(help="Steps through time.")] = DEFAULT.seq_len,
     batch_size: Annotated[int, typer.Option(help="Sequences.")] = DEFAULT.batch_size,
     dtype: Annotated[str, typer.Option(help="float64, or float32 to see its rounding.")] = "float64",
-    eps: Annotated[float, typer.Option(help="Step of the differences.")] = DEFAULT.eps,
-    tol: Annotated[float, typer.Option(help="Largest relative error that passes.")] = DEFAULT.tol,
+    eps: Annotated[
+        float | None, typer.Option(help="Step of the differences; by default 0.001, or 0.1 in float32.")
+    ] = None,
+    tol: Annotated[
+        float | None,
+        typer.Option(help="Largest relative error that passes; by default 1e-7, or 0.05 in float32."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, text and state.")] = DEFAULT.seed,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
@@ -43,6 +52,8 @@ def gradcheck(
     """
     from .console import stdout
 
+    usual_eps, usual_tol = PRECISION.get(dtype, (DEFAULT.eps, DEFAULT.tol))  # a wrong dtype is refused below
+    eps, tol = usual_eps if eps is None else eps, usual_tol if tol is None else tol
     config = GradcheckConfig(seq_len=seq_len, batch_size=batch_size, eps=eps, tol=tol, seed=seed)
     models = [
         ModelConfig(name, hidden_size, layers, embed_size, dropout, dtype)
@@ -57,7 +68,15 @@ def gradcheck(
     failed = sum(not row.passed for row in rows)
     if as_json:
         print(
-            json_line({"passed": not failed, "tol": tol, "seed": seed, "rows": [asdict(row) for row in rows]})
+            json_line(
+                {
+                    "passed": not failed,
+                    "eps": eps,
+                    "tol": tol,
+                    "seed": seed,
+                    "rows": [asdict(row) for row in rows],
+                }
+            )
         )
     else:
         elements = sum(row.elements for row in rows)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .output import json_line, visible
+
+BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def info(
@@ -29,17 +33,45 @@ def info(
         "vocabulary": loaded.vocabulary.text,
         "arrays": {name: list(shape) for name, shape in arrays.items()},
     }
-    print(json_line(facts) if as_json else "\n".join(lines(facts)))
+    print(json_line(facts) if as_json else "\n".join(lines(for_people(facts))))
 
 
-def lines(facts: dict[str, object]) -> list[str]:
+def for_people(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts with each said once, and the validation losses as a picture."""
+    shown = dict(facts)
+    for name, told in (("training", facts), ("progress", {"history", "best"})):
+        if isinstance(facts.get(name), dict):
+            shown[name] = {key: value for key, value in facts[name].items() if key not in told}
+    if losses := validation_losses(facts):
+        shown["history"] = f"{sparkline(losses)}  validation {losses[0]:.3f} to {losses[-1]:.3f}"
+    return shown
+
+
+def validation_losses(facts: dict[str, Any]) -> list[float]:
+    """The finite ones, from a checkpoint that may be a stranger's."""
+    progress = facts.get("progress")
+    history = progress.get("history") if isinstance(progress, dict) else facts.get("history")
+    pairs = [pair for pair in history if isinstance(pair, list)] if isinstance(history, list) else []
+    return [loss for *_, loss in filter(None, pairs) if isinstance(loss, float) and isfinite(loss)]
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """One block for each value, as high as it is; of more than `width`, evenly chosen ones with the last."""
+    if len(values) > width:
+        values = [values[(i + 1) * len(values) // width - 1] for i in range(width)]
+    low, high = min(values), max(values)
+    scale = (len(BLOCKS) - 1) / (high - low or 1.0)
+    return "".join(BLOCKS[round((value - low) * scale)] for value in values)
+
+
+def lines(facts: dict[str, Any]) -> list[str]:
     """`name  value` lines; a nested table as one indented line for each entry."""
     shown = []
     for name, value in facts.items():
         if isinstance(value, dict):
             shown.append(name)
             shown += [f"  {key:<20}  {plain(entry)}" for key, entry in value.items()]
-        else:
+        elif value not in ([], {}):
             shown.append(f"{name:<22}  {plain(value)}")
     return shown
 

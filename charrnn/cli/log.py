@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from .. import lock
 from ..errors import CharrnnError
 from ..events import Event, Start, Step
 from .output import json_line
@@ -17,13 +18,18 @@ class JsonLog:
     """Call it with each event; of the steps, the first, the last and every tenth are logged."""
 
     def __init__(self, path: Path, append: bool = False):
-        self.path, self._mode, self._last = path, "a" if append else "w", 0
+        self.path, self._append, self._last = path, append, 0
 
     def __enter__(self) -> JsonLog:
         try:
-            if self._mode == "a":
-                _drop_torn_line(self.path)
-            self._file = self.path.open(self._mode, encoding="utf-8")
+            self._file = self.path.open("a", encoding="utf-8")
+            if self.path.is_file():  # and no device, which several runs may share
+                lock.hold(self._file.fileno())
+                self._file.truncate(_whole_lines(self.path) if self._append else 0)
+        except BlockingIOError:
+            raise CharrnnError(
+                f"another run is writing to {self.path}", "choose another --log, or end that run"
+            ) from None
         except OSError as error:
             raise self._failure(error) from None
         return self
@@ -47,8 +53,6 @@ class JsonLog:
         return CharrnnError(f"{self.path} cannot be written: {error.strerror}", "choose another --log")
 
 
-def _drop_torn_line(path: Path) -> None:
-    """A kill may have cut the last line of a log short: the next would be joined to it."""
-    if path.exists():
-        with path.open("rb+") as file:
-            file.truncate(file.read().rfind(b"\n") + 1)
+def _whole_lines(path: Path) -> int:
+    """Bytes up to the last whole line: a kill may have cut one short, and the next would be joined to it."""
+    return path.read_bytes().rfind(b"\n") + 1

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import cells
 from ..config import ModelConfig, TrainConfig, option
-from ..errors import TextError, UsageError
+from ..errors import CheckpointError, TextError, UsageError
+from ..events import Compiled
 from .files import make_folder
 from .log import JsonLog
 
 if TYPE_CHECKING:
+    from ..checkpoint import Checkpoint
+    from ..text import Ids, Vocabulary
     from ..training import Trainer
 
 # what may differ when a run is resumed: when it ends and what it shows, not what it computes
@@ -48,6 +51,7 @@ class Run:
         with output(self.path):
             if self.resume:
                 trainer.resume()
+                quiet = self._done(trainer, quiet) or quiet
             with (
                 JsonLog(self.log, append=self.resume) as record,
                 display(quiet) as show,
@@ -56,26 +60,38 @@ class Run:
                 for event in trainer.run():
                     record(event)
                     show(event)
+                    stopper.training |= isinstance(event, Compiled)
         return stopper.code
+
+    def _done(self, trainer: Trainer, quiet: bool) -> bool:
+        """Whether no step is left, which is said; to run then makes up for an evaluation that a kill took."""
+        from .console import note
+
+        step, total = trainer.progress.step, trainer.total_steps
+        if step < total:
+            return False
+        more = "--max-steps" if trainer.config.max_steps == total else "--epochs"
+        note(f"nothing left to do: {step:,} of {total:,} steps are done; to go on, raise {more}", quiet)
+        return True
 
     def dry(self) -> int:
         """Show what the run would be."""
         trainer = self.trainer()
-        net, corpus = trainer.network, trainer.corpus
-        flops = 6 * (net.layout.size - net.weights.input.size)
-        shards = len(trainer.learner.parallel.shards)
-        work = sum(a.nbytes for shard in trainer.learner.parallel.shards for a in shard.memory.values())
-        memory = net.flat.nbytes * (shards + 4) + work
+        net, corpus, streams, config = trainer.network, trainer.corpus, trainer.streams, trainer.config
+        model, shards = net.config, trainer.learner.parallel.shards
+        flops = 6 * net.layout.products * streams.batch_size * config.seq_len
+        work = sum(a.nbytes for shard in shards for a in shard.memory.values())
+        memory = net.flat.nbytes * (len(shards) + 4) + work
+        limit = f", or {config.max_time:g} s if that ends first" if config.max_time else ""
         for name, value in (
             ("characters", f"{corpus['train']:,} train, {corpus['val']:,} val, {corpus['test']:,} test"),
             ("vocabulary", f"{corpus['vocab']:,}"),
+            ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units, {model.dtype}"),
             ("parameters", f"{net.layout.size:,}"),
-            ("steps", f"{trainer.total_steps:,}, {trainer.streams.chunks:,} an epoch"),
+            ("steps", f"{trainer.total_steps:,}, {streams.chunks:,} an epoch{limit}"),
             ("memory", f"{memory / 1e6:,.0f} MB and the text"),
-            (
-                "cost",
-                f"{flops * trainer.total_steps * trainer.streams.batch_size * self.config.seq_len:.2g} flops",
-            ),
+            ("cost", f"{flops * trainer.total_steps:.2g} flops"),
+            ("output", f"{self.path}, {trainer.files.last_path.name}, {self.log}"),
         ):
             print(f"{name:<11} {value}")
         return 0
@@ -84,10 +100,9 @@ class Run:
         """Everything read and set up.  Errors: those of each part; UsageError for options that contradict."""
         from .. import checkpoint, corpus, finetune
         from ..training import Trainer
-        from .console import note
 
         model, config, network = self.model, self.config, None
-        saved = checkpoint.load(checkpoint.last_path(self.path)) if self.resume else None
+        saved = self._saved() if self.resume else None
         if saved:
             model = self._same("model", model, saved.meta["model"], set())
             config = self._same("training", config, saved.meta.get("training", {}), FREE)
@@ -99,14 +114,31 @@ class Run:
             model = self._same("model", model, start.meta["model"], {"dropout"})
             network, text = finetune.adapt(start, text, self.extend_vocab, config.seed)
             network.config = model
-        val = None
-        if self.val:
-            val, skipped = corpus.encode(self.val, text.vocabulary, config.encoding, config.unknown)
-            if skipped:
-                note(f"{self.val}: {skipped:,} characters that training never saw were left out")
-            if len(val) < 2:
-                raise TextError(f"{self.val} has {len(val)} characters", "validation needs at least 2")
+        val = self._val(text.vocabulary, config) if self.val else None
         return Trainer(text, model, config, self.path, val=val, network=network, command=self.command)
+
+    def _saved(self) -> Checkpoint:
+        from .. import checkpoint
+
+        last = checkpoint.last_path(self.path)
+        if not last.exists():
+            raise CheckpointError(
+                f"there is nothing to resume: no file {last}",
+                "name the run with --out, or leave --resume out",
+            )
+        return checkpoint.load(last)
+
+    def _val(self, vocabulary: Vocabulary, config: TrainConfig) -> Ids:
+        from ..corpus import encode
+        from .console import note
+
+        assert self.val
+        ids, skipped = encode(self.val, vocabulary, config.encoding, config.unknown)
+        if skipped:
+            note(f"{self.val}: {skipped:,} characters that training never saw were left out")
+        if len(ids) < 2:
+            raise TextError(f"{self.val} has {len(ids)} characters", "validation needs at least 2")
+        return ids
 
     def _same(self, kind: str, ours: Any, theirs: dict[str, Any], free: set[str]) -> Any:
         """The saved options; those that may change as the user named them now; an error for any other."""

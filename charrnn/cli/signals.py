@@ -1,4 +1,8 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first ends training after the current step, the second at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first ends training after the current step, the second at once.
+
+While kernels compile there is nothing to lose, and the first leaves at once.  By os._exit, since an exception
+would be swallowed where LLVM calls Python.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,17 @@ from .console import note, stderr
 
 NAMES = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 STOPPING = "stopping after this step; once more to leave at once"
+UNTRAINED = "stopped before the first step"
 
 
 class Stopper:
-    """While entered, a signal calls `stop`; afterwards `code` is the exit code it asks for, 0 without one."""
+    """While entered, a signal ends the run; afterwards `code` is the exit code it asks for, 0 without one.
+
+    Once `training` is set, the first calls `stop`.
+    """
 
     def __init__(self, stop: Callable[[], None], quiet: bool = False):
-        self._stop, self._quiet, self.code = stop, quiet, 0
+        self._stop, self._quiet, self.code, self.training = stop, quiet, 0, False
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Stopper:
@@ -38,7 +46,14 @@ class Stopper:
         self.code = 128 + number
         self._stop()
         # in a thread: what the signal interrupted may be writing to stderr itself
-        threading.Thread(target=note, args=(STOPPING, self._quiet)).start()
+        threading.Thread(target=self._say if self.training else self._say_and_leave).start()
+
+    def _say(self) -> None:
+        note(STOPPING, self._quiet)
+
+    def _say_and_leave(self) -> None:
+        note(UNTRAINED, self._quiet)
+        self._leave()
 
     def _leave(self) -> None:
         try:

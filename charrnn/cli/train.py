@@ -10,7 +10,7 @@ import typer
 
 from .. import cells
 from ..config import OPTIMIZERS, SCHEDULES, ModelConfig, TrainConfig
-from .files import default_checkpoint, refuse_to_overwrite, seconds
+from .files import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .run import Run
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
@@ -70,7 +70,9 @@ def train(
     eval_every: Annotated[
         int, option("Budget", "Steps between validations; 0: an epoch.")
     ] = TRAIN.eval_every,
-    out: Annotated[Path | None, option("Run", "Default: checkpoints/CORPUS-CELL.npz.")] = None,
+    out: Annotated[
+        Path | None, option("Run", "Default: checkpoints/CORPUS-CELL.npz, with bytes CORPUS-CELL-bytes.npz.")
+    ] = None,
     resume: Annotated[bool, option("Run", "Go on from NAME.last.npz, to the same bits.", "--resume")] = False,
     init_from: Annotated[Path | None, option("Run", "Fine-tune this checkpoint.")] = None,
     extend_vocab: Annotated[bool, option("Run", "Add characters it lacks, or refuse them.")] = True,
@@ -81,7 +83,9 @@ def train(
     force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
     seed: Annotated[int, option("Run", "The same seed gives the same bits.")] = TRAIN.seed,
     threads: Annotated[int, option("Run", "0: every core this process may use.")] = TRAIN.threads,
-    dry_run: Annotated[bool, option("Run", "Show data, size and cost, then stop.", "--dry-run")] = False,
+    dry_run: Annotated[
+        bool, option("Run", "Show data, model, cost and files; write nothing.", "--dry-run")
+    ] = False,
     quiet: Annotated[bool, option("Run", "Neither progress nor notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Train a model on text by truncated backpropagation through time.
@@ -90,7 +94,8 @@ def train(
     """
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     values = context.params | {"max_time": seconds(max_time)}
-    path = out or default_checkpoint(corpus[0], f"from-{init_from.stem}" if init_from else cell)
+    kind = f"from-{init_from.stem}" if init_from else cell + "-bytes" * (level == "byte")
+    path = out or default_checkpoint(corpus[0], kind)
     run = Run(
         corpus=corpus,
         model=ModelConfig(**{name: values[name] for name in vars(MODEL)}),
@@ -104,5 +109,7 @@ def train(
         resume=resume,
         command=["charrnn", *sys.argv[1:]],
     )
-    refuse_to_overwrite(path, run.log, corpus, force or resume or dry_run)
+    inputs = [*corpus, *filter(None, (val, init_from))]
+    refuse_to_read_stdin_twice(inputs)
+    refuse_to_overwrite(path, run.log, inputs, force or resume or dry_run)
     raise typer.Exit(run.dry() if dry_run else run(quiet))

@@ -1,0 +1,109 @@
+"""What is known of a run while it trains, as the figures that people read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from ..evaluation import perplexity
+from ..events import End, Evaluated, Event, Resumed, Rewound, Saved, Start, Step
+
+SMOOTH = 0.1  # weight of the newest step in the loss and the speed that are shown
+
+Words = list[tuple[str, str]]  # (name, value) of what is worth watching
+
+
+class Figures:
+    """What is known of a run so far."""
+
+    def __init__(self) -> None:
+        self.start: Start | None = None
+        self.step: Step | None = None
+        self.val: Evaluated | None = None
+        self.test: Evaluated | None = None
+        self.saved: Saved | None = None
+        self.last: Saved | None = None
+        self.loss = self.speed = 0.0  # of a step, smoothed
+        self.resumed: Resumed | None = None
+        self.steps = 0  # of this process, those done again after going back included
+
+    def add(self, event: Event) -> None:
+        match event:
+            case Start():
+                self.start = event
+            case Resumed():
+                self.resumed = event
+            case Rewound() if self.step:
+                self.step = replace(self.step, step=event.step)
+            case Step():
+                self.steps += 1
+                weight = max(SMOOTH, 1 / self.steps)
+                self.loss += weight * (event.loss - self.loss)
+                self.speed += weight * (event.chars_per_s - self.speed)
+                self.step = event
+            case Evaluated() if event.split == "test":
+                self.test = event
+            case Evaluated():
+                self.val = event
+            case Saved(kind="last"):
+                self.last = event
+            case Saved(kind="best"):
+                self.saved = event
+
+    def best(self, end: End) -> tuple[str, int] | None:
+        """Where the best model is and its step; an earlier process found it if this one found none better."""
+        if self.saved:
+            return self.saved.path, self.saved.step
+        if self.resumed and end.best:
+            return self.resumed.path.removesuffix(".last.npz") + ".npz", end.best["step"]
+        return None
+
+    def ahead(self) -> tuple[float, float]:
+        """Seconds left, by the steps or by --max-time; and the share done of the one that ends first."""
+        step, start = self.step, self.start
+        if not (step and start):
+            return math.inf, 0.0
+        seconds, total = step.elapsed_s, start.total_steps
+        by_steps = seconds / self.steps * (total - step.step), step.step / total
+        limit = start.config["max_time"]
+        return min(by_steps, (max(0.0, limit - seconds), seconds / limit)) if limit else by_steps
+
+    def rows(self) -> list[Words]:
+        """Three figures a row: a table that fits into 60 columns."""
+        step, start = self.step, self.start
+        if not (step and start):
+            return []
+        rows = [
+            [
+                ("step", f"{step.step}/{start.total_steps}"),
+                ("epoch", f"{step.epoch:.2f}"),
+                ("left", duration(self.ahead()[0])),
+            ],
+            losses("", self.loss),
+            [
+                ("lr", f"{step.lr:g}"),
+                ("grad norm", f"{step.grad_norm:.3f}"),
+                ("chars/s", f"{self.speed:,.0f}"),
+            ],
+        ]
+        if self.val:
+            rows.insert(2, losses("val ", self.val.loss))
+        return rows
+
+
+def losses(prefix: str, loss: float) -> Words:
+    return [
+        (f"{prefix}loss", f"{loss:.3f}"),
+        (f"{prefix}bpc", f"{loss / math.log(2):.3f}"),
+        (f"{prefix}perplexity", f"{perplexity(loss):.2f}"),
+    ]
+
+
+def duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def says(loss: float) -> str:
+    return ", ".join(f"{name} {value}" for name, value in losses("", loss))
