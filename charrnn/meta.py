@@ -71,7 +71,9 @@ def _check(meta: dict[str, Any]) -> None:
     if unknown := meta["model"].keys() - TABLES["model"].keys():
         raise ValueError(f"its model has {min(unknown)!r}")
     known = meta.get("training", {}).items()
-    TrainConfig(**{name: value for name, value in known if name in TABLES["training"]})  # checks ranges
+    config = TrainConfig(**{name: value for name, value in known if name in TABLES["training"]})
+    if not (config.encoding.isascii() and config.encoding.isprintable()):
+        raise ValueError(f"its training has an encoding of {config.encoding!r}")
     if "progress" in meta:
         if not meta.keys() >= {"training", "corpus", "command"}:
             raise ValueError("its meta has progress, but not all of training, corpus and command")

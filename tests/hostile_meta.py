@@ -115,6 +115,7 @@ WRONG_VALUES = {
             "batch_size": [0, 1.5, True],
             "seq_len": [-5, "64"],
             "optimizer": ["lion", 3],
+            "encoding": ["a\0b", "\ud800"],
             "val_fraction": [1.0, -0.5],
             "seed": [-1],
             "lr_schedule": ["x" * 100_000],
