@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
+import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,12 +14,12 @@ import numpy as np
 from . import __version__, cells, npz
 from .config import ModelConfig
 from .errors import CheckpointError, UsageError
+from .meta import FORMAT, LONGEST_META, TABLES, NewerFormat, parse
 from .network import Network
 from .parameters import Array, Layout
 from .text import CODE_POINTS, Vocabulary
 
-FORMAT = 1
-LONGEST_META = 1 << 24  # bytes
+LONGEST_REASON = 300  # characters
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,14 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     meta |= {"level": checkpoint.vocabulary.level} | checkpoint.meta
     arrays = network.layout.export(network.flat) | checkpoint.extra
     arrays["vocab"] = checkpoint.vocabulary.points
-    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    text = json.dumps(meta).encode()
     try:
+        parse(text)  # what is written can be read
+        arrays["meta"] = np.frombuffer(text, np.uint8)
         path.parent.mkdir(parents=True, exist_ok=True)
         npz.write(path, arrays)
+    except ValueError as error:
+        raise CheckpointError(f"{path} could not be written: {error}") from error
     except OSError as error:
         raise CheckpointError(f"{path} could not be written: {error.strerror or error}") from error
 
@@ -64,68 +67,48 @@ def load(path: Path) -> Checkpoint:
     Errors: CheckpointError that says what is wrong with the file.  Cost: memory for the file and its model.
     """
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe or a device may never end, and may not even open
+            kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+            raise CheckpointError(f"{path} is {kind}", "name a checkpoint, which ends in .npz")
         with path.open("rb") as file:
             return _load(file)
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}", "check the path") from None
-    except IsADirectoryError:
-        raise CheckpointError(f"{path} is a folder", "name a checkpoint in it") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
     except NewerFormat as error:
         raise CheckpointError(f"{path} {error}", "update charrnn") from None
-    except UNREADABLE as error:
-        raise CheckpointError(f"{path} is no charrnn checkpoint: {error}") from None
-
-
-class NewerFormat(Exception):
-    """A file of a format that only a later version knows."""
-
-
-# whatever Python's zip and JSON readers and our own checks raise for a broken file
-UNREADABLE = (
-    *(ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, EOFError, RecursionError),
-    *(
-        zipfile.BadZipFile,
-        NotImplementedError,
-        UsageError,
-        SyntaxError,
-        RuntimeError,
-        MemoryError,
-        struct.error,
-    ),
-)
+    except MemoryError:
+        raise CheckpointError(f"{path} is too large for the memory there is") from None
+    except (ValueError, UsageError, RecursionError) as error:
+        reason = str(error)[:LONGEST_REASON]  # which may quote the file
+        raise CheckpointError(f"{path} is no charrnn checkpoint: {reason}") from None
 
 
 def _load(file: IO[bytes]) -> Checkpoint:
     members = npz.members(file)
+    if not members.keys() >= {"meta", "vocab"}:
+        raise ValueError("it has not both meta and vocab")
     meta = _meta(file, members.pop("meta"))
     vocabulary = _vocabulary(file, members.pop("vocab"), meta.get("level", "char"))
     config = _config(meta["model"])
+    meta["model"] = asdict(config)
     if config.num_layers > len(members):
         raise ValueError(f"it has {len(members)} arrays for {config.num_layers} layers")
     layout = Layout(config, len(vocabulary))
-    shapes = layout.exported_shapes()
+    _check_arrays(members, layout)
     extra = {name: members.pop(name) for name in list(members) if name.startswith(("optim.", "state."))}
-    _check_names(members, shapes)
-    for name, member in (members | extra).items():
-        _check_shape(name, member, layout, shapes)
-    arrays = {name: _finite(name, npz.read(file, member)) for name, member in members.items()}
-    network = Network(config, len(vocabulary), layout.load(arrays))
-    return Checkpoint(
-        network, vocabulary, meta, {name: _finite(name, npz.read(file, m)) for name, m in extra.items()}
-    )
+    with np.errstate(over="ignore"):  # two finite biases may have a sum that is not
+        flat = layout.load(_arrays(file, members))
+    network = Network(config, len(vocabulary), _finite("a sum of two biases", flat))
+    return Checkpoint(network, vocabulary, meta, _arrays(file, extra))
 
 
 def _meta(file: IO[bytes], member: npz.Member) -> dict[str, Any]:
     if member.dtype != "|u1" or len(member.shape) != 1 or member.nbytes > LONGEST_META:
-        raise ValueError("its meta is not JSON")
-    meta = json.loads(npz.read(file, member).tobytes())
-    if not isinstance(meta, dict) or type(meta.get("format")) is not int:
-        raise ValueError("its meta has no format")
-    if meta["format"] > FORMAT:
-        raise NewerFormat(f"has format {meta['format']}, newer than format {FORMAT} that this version reads")
-    return meta
+        raise ValueError("its meta is not JSON, or too long")
+    return parse(npz.read(file, member).tobytes())
 
 
 def _vocabulary(file: IO[bytes], member: npz.Member, level: str) -> Vocabulary:
@@ -141,38 +124,35 @@ def _vocabulary(file: IO[bytes], member: npz.Member, level: str) -> Vocabulary:
 
 
 def _config(values: dict[str, Any]) -> ModelConfig:
-    kinds = {f.name: type(f.default) for f in fields(ModelConfig)}
-    for name, value in values.items():
-        if (
-            name not in kinds
-            or type(value) not in (kinds[name], int)
-            or (kinds[name] is str) != isinstance(value, str)
-        ):
-            raise ValueError(f"its model has {name} = {value!r}")
-    config = ModelConfig(**values)
+    config = ModelConfig(**{name: type(TABLES["model"][name])(value) for name, value in values.items()})
     if config.cell not in cells.names():
         raise ValueError(f"its cell {config.cell!r} is none of {', '.join(cells.names())}")
     return config
 
 
-def _check_names(members: Mapping[str, npz.Member], shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _check_arrays(members: Mapping[str, npz.Member], layout: Layout) -> None:
+    """Errors: ValueError for an array too many, too few or of another shape.
+
+    optim.N is like the parameters, state.carried the state of all streams (L, states, B, H).
+    """
+    config = layout.config
+    shapes = layout.exported_shapes()
+    slots = sum(name.startswith("optim.") for name in members)
+    shapes |= {f"optim.{slot}": (layout.size,) for slot in range(slots)}
+    if "state.carried" in members:
+        streams = members["state.carried"].shape[2:3] or (0,)
+        shapes["state.carried"] = (config.num_layers, layout.cell.states, *streams, config.hidden_size)
     if members.keys() != shapes.keys():
         odd = sorted(members.keys() ^ shapes.keys())
         raise ValueError(f"arrays missing or not expected: {', '.join(map(repr, odd[:5]))}")
+    for name, member in members.items():
+        if member.shape != shapes[name] or member.dtype != np.dtype(config.dtype).str:
+            found = f"{member.dtype} {member.shape}"
+            raise ValueError(f"{name} is {found}, not {config.dtype} {shapes[name]}")
 
 
-def _check_shape(
-    name: str, member: npz.Member, layout: Layout, shapes: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Of the extra arrays: optim.N is like the parameters, state.carried the state of all streams."""
-    config = layout.config
-    shape: tuple[int, ...] | None = shapes.get(name)
-    if name.startswith("optim."):
-        shape = (layout.size,)
-    elif name == "state.carried" and len(member.shape) == 4:
-        shape = (config.num_layers, layout.cell.states, member.shape[2], config.hidden_size)
-    if member.shape != shape or member.dtype != np.dtype(config.dtype).str:
-        raise ValueError(f"{name} is {member.dtype} {member.shape}, not {config.dtype} {shape}")
+def _arrays(file: IO[bytes], members: Mapping[str, npz.Member]) -> dict[str, Array]:
+    return {name: _finite(name, npz.read(file, member)) for name, member in members.items()}
 
 
 def _finite(name: str, array: Array) -> Array:

@@ -32,3 +32,5 @@ def saved(tmp_path: Path) -> Path:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--stops", type=int, default=0, help="stop points of the test of exact resume")
     parser.addoption("--kills", type=int, default=0, help="SIGKILLs of the test of saving")
+    parser.addoption("--flips", type=int, default=0, help="bits flipped in the test of damaged files")
+    parser.addoption("--fuzz", type=float, default=0, help="seconds of each test of random hostile files")

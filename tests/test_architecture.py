@@ -19,7 +19,7 @@ PACKAGE = Path(charrnn.__file__).parent
 ROWS = [
     *("errors", "config", "text", "events"),
     *("kernels", "cells"),
-    *("corpus", "schedule", "npz", "lock", "progress"),
+    *("corpus", "schedule", "npz", "lock", "progress", "meta"),
     *(
         "parameters",
         "network",

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import zipfile
+import json
 
+import hostile
 import numpy as np
 import pytest
 from support import refused, rewrite, rewrite_meta
 
-from charrnn import checkpoint
+from charrnn import checkpoint, npz
+from charrnn.checkpoint import Checkpoint
 from charrnn.errors import CheckpointError
+
+FLIPS = 2000
+
+
+def content(loaded: Checkpoint) -> tuple[str, str, bytes, dict[str, bytes]]:
+    """All that a checkpoint holds."""
+    extra = {name: array.tobytes() for name, array in loaded.extra.items()}
+    return json.dumps(loaded.meta), loaded.vocabulary.text, loaded.network.flat.tobytes(), extra
 
 
 def test_rewriting_without_a_change_is_sound(saved):
@@ -18,33 +28,57 @@ def test_rewriting_without_a_change_is_sound(saved):
     assert checkpoint.load(saved).network.config.cell == "gru"
 
 
-@pytest.mark.parametrize("share", np.linspace(0, 0.999, 20).round(3))
-def test_a_file_cut_short(saved, share):
-    data = saved.read_bytes()
-    saved.write_bytes(data[: int(len(data) * share)])
-    refused(saved)
+def test_a_file_cut_short_anywhere(tmp_path):
+    path, whole = tmp_path / "m.npz", hostile.sound()
+    path.write_bytes(whole)
+    for length in reversed(range(len(whole))):
+        with path.open("r+b") as file:
+            file.truncate(length)
+        refused(path)
 
 
-@pytest.mark.parametrize("number", range(200))
-def test_a_changed_byte(saved, number):
-    """Zip checks its members' sums; if it is not checked, a byte may be harmless, but not misread."""
-    data = bytearray(saved.read_bytes())
-    rng = np.random.default_rng(number)
-    data[number * len(data) // 200] ^= 1 << int(rng.integers(8))
-    before = checkpoint.load(saved)
+def test_a_flipped_bit_is_refused_or_harms_nothing(tmp_path, request):
+    """Every member's checksum is verified; of the rest of a zip, dates for example are nobody's business.
+
+    `pytest --flips 100000` for more flips than the few thousand of an ordinary run.
+    """
+    path, whole = tmp_path / "m.npz", hostile.sound()
+    path.write_bytes(whole)
+    before, harmless = content(checkpoint.load(path)), 0
+    flips = max(FLIPS, request.config.getoption("--flips"))
+    for place in np.random.default_rng(flips).integers(0, 8 * len(whole), flips):
+        spoilt = bytearray(whole)
+        spoilt[place // 8] ^= 1 << place % 8
+        path.write_bytes(spoilt)
+        try:
+            after = checkpoint.load(path)
+        except CheckpointError as error:
+            assert str(path) in str(error)
+        else:
+            harmless += 1
+            assert content(after) == before
+    assert harmless < flips / 10
+
+
+@pytest.mark.parametrize(
+    "name", ["meta", "vocab", "out.bias", "rnn.weight_hh_l0", "optim.1", "state.carried"]
+)
+def test_a_checksum_is_verified_of_every_member(name, tmp_path):
+    """A change that leaves another sound checkpoint: another command, letter or weight."""
+    path, whole = tmp_path / "m.npz", hostile.sound()
+    path.write_bytes(whole)
+    with path.open("rb") as file:
+        member = npz.members(file)[name]
+    change = whole.index(b"charrnn train") if name == "meta" else member.start + {"vocab": 12}.get(name, 0)
+    spoilt = bytearray(whole)
+    spoilt[change] ^= 2 if name != "vocab" else 4
+    path.write_bytes(spoilt)
+    refused(path, "checksum")
+
+
+@pytest.mark.parametrize("data", [b"", b"not a zip", b"PK\x05\x06" + bytes(18), b"\x93NUMPY\x01\x00"])
+def test_no_checkpoint_at_all(saved, data):
     saved.write_bytes(data)
-    try:
-        after = checkpoint.load(saved)
-    except CheckpointError as error:
-        assert str(saved) in str(error)
-    else:
-        assert after.vocabulary.text == before.vocabulary.text
-        np.testing.assert_array_equal(after.network.flat, before.network.flat)
-
-
-@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x05\x06" + bytes(18), b"\x93NUMPY\x01\x00"])
-def test_no_checkpoint_at_all(saved, content):
-    saved.write_bytes(content)
     refused(saved)
 
 
@@ -54,13 +88,8 @@ def test_no_file_and_a_folder(tmp_path):
 
 
 def test_another_zip_of_arrays(saved):
-    np.savez(saved, x=np.zeros(3))
+    npz.write(saved, {"x": np.zeros(3)})
     refused(saved, "meta")
-
-
-def test_a_pickle_is_not_opened(saved):
-    rewrite(saved, lambda arrays: arrays.update({"out.bias": np.array([print], object)}))
-    refused(saved)
 
 
 def test_a_compressed_member_is_refused(saved):
@@ -68,23 +97,3 @@ def test_a_compressed_member_is_refused(saved):
         arrays = {name: file[name] for name in file.files}
     np.savez_compressed(saved, **arrays)
     refused(saved, "compressed")
-
-
-def test_a_member_that_is_no_array(saved):
-    with zipfile.ZipFile(saved, "a") as archive:
-        archive.writestr("readme.txt", "hello")
-    refused(saved, r"readme\.txt")
-
-
-def test_a_member_that_asks_for_a_password(saved):
-    data = bytearray(saved.read_bytes())
-    data[data.index(b"PK\x01\x02") + 8] |= 1  # zip's flag for an encrypted member
-    saved.write_bytes(data)
-    refused(saved)
-
-
-def test_an_array_that_claims_to_be_larger_than_memory(saved):
-    header = {"descr": "<f4", "fortran_order": False, "shape": (10**15,)}
-    with zipfile.ZipFile(saved, "w") as archive, archive.open("meta.npy", "w") as member:
-        np.lib.format.write_array_header_1_0(member, header)
-    refused(saved)
