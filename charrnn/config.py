@@ -38,6 +38,7 @@ LEARNING_RATES = {
     "sgd": (5.0, None),
 }
 OPTIMIZERS = tuple(LEARNING_RATES)
+LARGEST_SEED = 10**18 - 1  # that a checkpoint can hold
 SCHEDULES = ("constant", "cosine", "step", "plateau")
 
 
@@ -80,6 +81,8 @@ class TrainConfig:
         ):
             at_least(name, getattr(self, name), 0)
         above("epochs", self.epochs)
+        at_most("epochs", self.epochs, 1e9)
+        at_most("seed", self.seed, LARGEST_SEED)
         for name in ("val_fraction", "test_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(
@@ -195,6 +198,12 @@ def at_least(name: str, value: float, least: float) -> None:
     """Errors: UsageError for a value below `least`, infinite or NaN."""
     if not least <= value < float("inf"):
         raise UsageError(f"{option(name)} is {value}", f"it must be at least {least}")
+
+
+def at_most(name: str, value: float, most: float) -> None:
+    """Errors: UsageError for a value beyond `most`."""
+    if value > most:
+        raise UsageError(f"{option(name)} is {value}", f"it must be at most {most:g}")
 
 
 def above(name: str, value: float) -> None:

@@ -175,7 +175,7 @@ def _decoded(path: Path, encoding: str, digest: Digest) -> Iterator[str]:
     try:
         "".encode(encoding)  # refuses what is no encoding of text, such as base64
         decoder = codecs.getincrementaldecoder(encoding)("strict")
-    except LookupError:
+    except (LookupError, ValueError):  # ValueError: a NUL in the name
         raise TextError(
             f"there is no encoding {encoding!r}", "for example utf-8, latin-1, shift-jis"
         ) from None

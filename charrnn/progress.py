@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+LONGEST_HISTORY = 4096
+
 
 @dataclass
 class Progress:
@@ -20,7 +22,13 @@ class Progress:
     bad: int = 0  # steps in a row that were not learned
     rewinds: int = 0  # since the best model
     pending: bool = False  # an evaluation is due, and was not finished
-    history: list[list[float]] = field(default_factory=list)  # [step, loss] of each evaluation
+    history: list[list[float]] = field(default_factory=list)  # [step, loss] of evaluations
+
+    def record(self, step: int, loss: float) -> None:
+        """An evaluation; of very many, every other one of the older half is forgotten."""
+        self.history.append([step, loss])
+        if len(self.history) > LONGEST_HISTORY:
+            del self.history[: LONGEST_HISTORY // 2 : 2]
 
 
 @dataclass

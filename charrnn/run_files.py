@@ -68,6 +68,11 @@ class RunFiles:
                 f"{self.last_path} does not hold what training needs to go on: {error}",
                 "name the checkpoint of a run, NAME.last.npz",
             ) from None
+        if state.shape != learner.state.shape:
+            raise CheckpointError(
+                f"{self.last_path} carries the state of {state.shape}, not {learner.state.shape}",
+                "name the checkpoint of this run",
+            )
         learner.network.flat[...] = saved.network.flat
         learner.slots[...] = np.reshape(slots, learner.slots.shape)
         learner.state = state

@@ -253,7 +253,7 @@ class Trainer:
                 return
             figures = _figures(score.loss)
             yield events.Evaluated(progress.step, self.epoch, "val", **figures, elapsed_s=clock.elapsed_s)
-            progress.history.append([progress.step, figures["loss"]])
+            progress.record(progress.step, figures["loss"])
         progress.pending = False
         if figures and progress.best and not figures["loss"] < progress.best["loss"]:
             progress.stale += 1

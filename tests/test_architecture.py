@@ -31,7 +31,7 @@ ROWS = [
         "finetune",
         "gradcheck",
     ),
-    *("sampling", "scoring", "run_files", "training", "benchmark_torch", "benchmark"),
+    *("sampling", "scoring", "run_files", "training", "benchmark_torch", "benchmark", "api"),
     *("cli", "__main__"),
 ]
 LIBRARIES = {
@@ -75,7 +75,7 @@ def own(file: str) -> set[str]:
 @pytest.mark.parametrize("file", FILES)
 def test_imports_go_one_way(file):
     if file == "__init__.py":
-        assert not own(file), "importing the package must load nothing"
+        assert own(file) <= {"api"}, "importing the package must load nothing, but on demand"
         return
     assert room(file) in ROWS, f"{file} is new: give it its place in ROWS"
     above = ROWS[: ROWS.index(room(file))]

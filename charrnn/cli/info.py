@@ -60,8 +60,8 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
     if len(values) > width:
         values = [values[(i + 1) * len(values) // width - 1] for i in range(width)]
     low, high = min(values), max(values)
-    scale = (len(BLOCKS) - 1) / (high - low or 1.0)
-    return "".join(BLOCKS[round((value - low) * scale)] for value in values)
+    shares = ((value - low) / (high - low or 1.0) for value in values)
+    return "".join(BLOCKS[round(share * (len(BLOCKS) - 1))] for share in shares)
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

@@ -1,0 +1,85 @@
+"""A trained model in Python, for notebooks and programs: `model = charrnn.load("x.npz")`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import checkpoint
+from .config import SampleConfig
+from .evaluation import Reader, Score, Tally, score_lines
+from .parallel import Team
+from .sampling import sample
+
+DEFAULT = SampleConfig()
+
+
+def load(path: str | Path) -> Model:
+    """A model from a checkpoint, which may come from a stranger.  Errors: CheckpointError."""
+    return Model(checkpoint.load(Path(path)))
+
+
+class Model:
+    """A checkpoint that draws and scores text, with the figures of the command line."""
+
+    def __init__(self, source: checkpoint.Checkpoint, threads: int = 0):
+        """threads: 0 means every core this process may use."""
+        self.checkpoint, self._team = source, Team(threads)
+
+    def sample(
+        self,
+        prime: str = DEFAULT.prime,
+        *,
+        length: int = DEFAULT.length,
+        temp: float = DEFAULT.temp,
+        top_k: int = DEFAULT.top_k,
+        top_p: float = DEFAULT.top_p,
+        min_p: float = DEFAULT.min_p,
+        repeat_penalty: float = DEFAULT.repeat_penalty,
+        stop: Iterable[str] = DEFAULT.stop,
+        seed: int = DEFAULT.seed,
+    ) -> str:
+        """`length` characters that go on from `prime`, which is not among them; `stop` may end it earlier.
+
+        Errors: TextError for a prime with characters that the model never saw; UsageError.
+        """
+        config = SampleConfig(
+            length, temp, top_k, top_p, min_p, repeat_penalty, prime, tuple(stop), seed=seed
+        )
+        if not length:
+            raise ValueError("length is 0: text without end comes from stream")
+        return "".join(self.stream(config))
+
+    def stream(self, config: SampleConfig) -> Iterator[str]:
+        """Text as it is drawn, in constant memory; a length of 0 never ends.  Errors: as `sample`."""
+        return sample(self.checkpoint, config)
+
+    def score(self, text: str) -> Score:
+        """Loss in nats, bits, perplexity, accuracy, of all characters but the first, which nothing precedes.
+
+        Errors: TextError for characters that the model never saw.
+        """
+        tally = Tally()
+        tally.add(self._reader().read(self.checkpoint.vocabulary.encode(text)))
+        return tally.score
+
+    def nats(self, text: str) -> NDArray[np.float64]:
+        """-ln p of each character (len(text),), NaN for the first; of each byte for a model of bytes."""
+        return self._reader().read(self.checkpoint.vocabulary.encode(text)).nats
+
+    def score_lines(self, lines: Iterable[str]) -> list[Score]:
+        """The score of each text on its own, read after a newline; many at once are fast."""
+        vocabulary = self.checkpoint.vocabulary
+        start = int(vocabulary.encode("\n")[0]) if "\n" in vocabulary else None
+        ids = [vocabulary.encode(line) for line in lines]
+        tallies = []
+        for scores in score_lines(self.checkpoint.network, ids, start, self._team):
+            tallies.append(Tally())
+            tallies[-1].add(scores)
+        return [tally.score for tally in tallies]
+
+    def _reader(self) -> Reader:
+        return Reader(self.checkpoint.network, self._team)

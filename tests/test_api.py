@@ -1,0 +1,74 @@
+"""The library as a notebook uses it says what the command line says."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from program import TEXT, run
+
+import charrnn
+from charrnn.config import SampleConfig
+from charrnn.errors import CheckpointError, TextError, UsageError
+
+pytest_plugins = ["trained"]
+PRIME = "The red fox"
+
+
+def test_a_model_draws_what_the_command_draws(trained):
+    options = ["--length", "90", "--temp", "0.7", "--top-k", "9", "--top-p", "0.9", "--seed", "5"]
+    done = run("sample", trained.checkpoint, *options, "--prime", PRIME, "--no-echo", cwd=trained.folder)
+    model = charrnn.load(str(trained.checkpoint))
+    text = model.sample(PRIME, length=90, temp=0.7, top_k=9, top_p=0.9, seed=5)
+    assert text.encode() == done.out and len(text) == 90
+    assert model.sample(PRIME, length=90, seed=5, stop=["e"]).count("e") == 0
+    endless = model.stream(SampleConfig(length=0, prime=PRIME, seed=5))
+    shown = ""
+    while len(shown) < 500:
+        shown += next(endless)
+    assert model.sample(PRIME, length=500, seed=5) == shown[:500]
+
+
+def test_a_model_scores_as_the_command_does(trained):
+    model = charrnn.load(trained.checkpoint)
+    score = model.score(TEXT)
+    done = run("eval", trained.checkpoint, "-", "--json", cwd=trained.folder, stdin=TEXT.encode())
+    figures = json.loads(done.out)
+    assert (score.bpc, score.accuracy, score.chars) == tuple(
+        figures[name] for name in ("bpc", "accuracy", "chars")
+    )
+    nats = model.nats(TEXT)
+    assert len(nats) == len(TEXT) and math.isnan(nats[0])
+    assert np.nanmean(nats) == pytest.approx(score.loss, rel=1e-12)
+
+
+def test_lines_are_scored_as_the_command_scores_them_alone(trained):
+    lines = ["Was it?\n", "The red fox said.\n"]
+    scores = charrnn.load(trained.checkpoint).score_lines(lines)
+    text = "".join(lines).encode()
+    done = run("eval", trained.checkpoint, "-", "--per-line", "--stateless", cwd=trained.folder, stdin=text)
+    shown = [(f"{score.bpc:.6f}", str(score.chars)) for score in scores]
+    assert shown == [tuple(line.split("\t")[:2]) for line in done.out.decode().splitlines()]
+
+
+def test_errors_are_those_of_the_library(trained, tmp_path):
+    model = charrnn.load(trained.checkpoint)
+    with pytest.raises(TextError, match="never saw"):
+        model.score("\u2603")
+    with pytest.raises(UsageError, match="--temp"):
+        model.sample(temp=-1)
+    with pytest.raises(ValueError, match="stream"):
+        model.sample(length=0)
+    with pytest.raises(CheckpointError):
+        charrnn.load(tmp_path / "none.npz")
+    with pytest.raises(AttributeError):
+        charrnn.nothing  # noqa: B018
+
+
+def test_importing_the_package_loads_nothing_large():
+    code = "import sys, charrnn; charrnn.__version__; sys.exit(bool({'numpy', 'numba'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
