@@ -169,8 +169,8 @@ def _check_shape(
     shape: tuple[int, ...] | None = shapes.get(name)
     if name.startswith("optim."):
         shape = (layout.size,)
-    elif name == "state.carried" and len(member.shape) == 4:
-        shape = (config.num_layers, layout.cell.states, member.shape[2], config.hidden_size)
+    elif name == "state.carried" and len(member.shape) == 2:
+        shape = (member.shape[0], layout.carried_size)
     if member.shape != shape or member.dtype != np.dtype(config.dtype).str:
         raise ValueError(f"{name} is {member.dtype} {member.shape}, not {config.dtype} {shape}")
 

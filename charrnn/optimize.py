@@ -58,23 +58,23 @@ class Learner:
     def reset(self) -> None:
         """Zero the carried states: the start of the streams."""
         for shard in self.parallel.shards:
-            shard.state[...] = 0
+            shard.carried = 0
 
     def restart(self, stream: int) -> None:
         """Zero the state of one stream, if there are so many."""
         for rows, shard in zip(self.parallel.cuts, self.parallel.shards, strict=True):
             if rows.start <= stream < rows.stop:
-                shard.rows_of_state[:, :, stream - rows.start] = 0
+                shard.carry(slice(stream - rows.start, stream - rows.start + 1), 0)
 
     @property
     def state(self) -> Array:
-        """The carried state of all streams (L, states, B, H), a copy."""
-        return np.concatenate([shard.rows_of_state for shard in self.parallel.shards], axis=2)
+        """What all streams carry (B, Layout.carried_size), a copy."""
+        return np.concatenate([shard.carried for shard in self.parallel.shards])
 
     @state.setter
     def state(self, state: Array) -> None:
         for rows, shard in zip(self.parallel.cuts, self.parallel.shards, strict=True):
-            shard.rows_of_state[...] = state[:, :, rows]
+            shard.carried = state[rows]
 
     def _dropout_keys(self, number: int) -> list[int]:
         """64 bits for each shard, from (seed, step, shard) alone."""

@@ -57,7 +57,7 @@ def _read(prime: Ids, shard: Shard) -> None:
     for start in range(0, length, PRIME_CHUNK):
         chunk = prime[:, start : min(start + PRIME_CHUNK, length)]
         reader.score(chunk, chunk)
-    shard.state[...] = reader.state
+    shard.carried = reader.carried
     shard.work(1).ids[...] = prime[:, -1]
 
 
