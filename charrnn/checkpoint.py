@@ -133,15 +133,15 @@ def _config(values: dict[str, Any]) -> ModelConfig:
 def _check_arrays(members: Mapping[str, npz.Member], layout: Layout) -> None:
     """Errors: ValueError for an array too many, too few or of another shape.
 
-    optim.N is like the parameters, state.carried the state of all streams (L, states, B, H).
+    optim.N is like the parameters, state.carried what each stream carries (B, Layout.carried_size).
     """
     config = layout.config
     shapes = layout.exported_shapes()
     slots = sum(name.startswith("optim.") for name in members)
     shapes |= {f"optim.{slot}": (layout.size,) for slot in range(slots)}
     if "state.carried" in members:
-        streams = members["state.carried"].shape[2:3] or (0,)
-        shapes["state.carried"] = (config.num_layers, layout.cell.states, *streams, config.hidden_size)
+        streams = members["state.carried"].shape[:1] or (0,)
+        shapes["state.carried"] = (*streams, layout.carried_size)
     if members.keys() != shapes.keys():
         odd = sorted(members.keys() ^ shapes.keys())
         raise ValueError(f"arrays missing or not expected: {', '.join(map(repr, odd[:5]))}")

@@ -24,7 +24,7 @@ class DynamicReader:
         self._network = Network(network.config, network.vocab_size, network.flat.copy())
         self._lr = lr
         self._shard = self._network.shard(1, CHUNK)
-        self._start = self._shard.state.copy()  # of the chunk that is being read
+        self._start = self._shard.carried  # of the chunk that is being read
         self._grad = np.zeros_like(self._network.flat)
         self._views = self._network.layout.views(self._grad)
         self._slots = np.zeros((optimizers.SLOTS["rmsprop"], self._grad.size), self._grad.dtype)
@@ -59,9 +59,9 @@ class DynamicReader:
     def _learn(self) -> None:
         """One update from the whole chunk, whose forward pass is run again."""
         shard, text = self._shard, self._chunk[None]
-        shard.state[...] = self._start
+        shard.carried = self._start
         shard.gradient(text[:, :-1], text[:, 1:], self._grad, self._views, 1 / CHUNK)
-        self._start[...] = shard.state
+        self._start = shard.carried
         self._chunk = self._chunk[-1:]
         norm = float(np.linalg.norm(self._grad))
         if np.isfinite(norm):

@@ -126,7 +126,7 @@ class Reader:
         return scores.part(len(text) - len(ids), len(text))
 
     def _catch_up(self) -> None:
-        self._carried.state[...] = 0
+        self._carried.carried = 0
         ids, last = self._before, np.array([len(self._before)])
         _run(self._carried, ids, np.array([1]), last, last, Scores.unknown(len(ids)), self._stopped)
         self._behind = False
@@ -138,7 +138,7 @@ class Reader:
             mine = rows[number]
             shard = self._carried if len(starts) == 1 else self._network.shard(mine.stop - mine.start, CHUNK)
             if number == 0:
-                shard.rows_of_state[:, :, :1] = self._carried.rows_of_state
+                shard.carry(slice(1), self._carried.carried)
             _run(shard, text, begins[mine], starts[mine], stops[mine], scores, self._stopped)
 
         self._team.each(run, len(rows))

@@ -42,7 +42,7 @@ def _grown(network: Network, old: Vocabulary, new: Vocabulary, seed: int) -> Net
     rows = np.searchsorted(new.points, old.points)
     for name, ours in network.weights._asdict().items():
         theirs = getattr(grown.weights, name)
-        if name in ("out", "out_bias"):
+        if name in ("out", "out_bias", "context"):
             theirs[:, rows] = ours
         elif name == "embed" or (name == "input" and not network.config.embed_size):
             theirs[rows[: len(ours)]] = ours

@@ -9,6 +9,7 @@ import numpy as np
 
 from .config import ModelConfig
 from .kernels import layer, model
+from .kernels.draw import plain, predict
 from .kernels.tile import packed_size
 from .parameters import Array, Layout
 
@@ -33,15 +34,20 @@ class Network:
         def empty(shape: tuple[int, ...], depth: int, columns: int) -> Array:
             return np.empty((*shape, packed_size(depth, columns, dtype.itemsize)), dtype)
 
-        embedded = (gates if config.embed_size else 0,)
+        embedded, size = (gates if config.embed_size else 0,), config.attention_size
+        attended = (3 if config.attention else 0,)
         return model.Panels(
             input=empty(embedded, config.embed_size, hidden),
             stacked=empty((layers - 1, gates), hidden, hidden),
             recurrent=empty((layers, gates), hidden, hidden),
+            attend=empty(attended, hidden, size),
+            context=empty((), size, vocab),
             out=empty((), hidden, vocab),
             input_back=empty(embedded, hidden, config.embed_size),
             stacked_back=empty((layers - 1, gates), hidden, hidden),
             recurrent_back=empty((layers, gates), hidden, hidden),
+            attend_back=empty(attended, size, hidden),
+            context_back=empty((), vocab, size),
             out_back=empty((), vocab, hidden),
         )
 
@@ -66,8 +72,43 @@ class Shard:
 
     @property
     def rows_of_state(self) -> Array:
-        """The carried state, sequence by sequence: (L, states, B, H)."""
+        """The carried state of the layers, sequence by sequence: (L, states, B, H)."""
         return self.state.reshape(*self.state.shape[:2], self.batch, -1)
+
+    @property
+    def carried(self) -> Array:
+        """What sequences carry between chunks (B, Layout.carried_size), a copy; 0 at a stream's start."""
+        return np.concatenate([part.reshape(self.batch, -1) for part in self._carried()], axis=1)
+
+    @carried.setter
+    def carried(self, values: Array | float) -> None:
+        self.carry(slice(None), values)
+
+    def carry(self, rows: slice, values: Array | float) -> None:
+        """Set what some sequences carry: values (rows, Layout.carried_size), or 0 to start anew."""
+        count, start = len(range(self.batch)[rows]), 0
+        values = np.broadcast_to(values, (count, self.network.layout.carried_size))
+        for part in self._carried():
+            size = prod(part.shape[1:])
+            part[rows] = values[:, start : start + size].reshape(count, *part.shape[1:])
+            start += size
+
+    def carried_gradient(self, steps: int) -> Array:
+        """After `gradient` of a chunk of `steps`: that of what was carried in (B, Layout.carried_size)."""
+        work, past = self.work(steps), self.work(steps).past_keys.shape[1]
+        ds = work.ds_rows.transpose(2, 0, 1, 3)
+        parts = [ds, work.dkeys[:, :past], work.dvalues[:, :past], np.zeros_like(work.steps_carried)]
+        return np.concatenate([part.reshape(self.batch, -1) for part in parts], axis=1)
+
+    def _carried(self) -> list[Array]:
+        """Views of it, sequences first."""
+        work = self.work(self.steps)
+        return [
+            self.rows_of_state.transpose(2, 0, 1, 3),
+            work.past_keys,
+            work.past_values,
+            work.steps_carried,
+        ]
 
     def work(self, steps: int) -> model.Work:
         """Views of the memory for a chunk of `steps` characters (a text's last chunk is shorter)."""
@@ -80,6 +121,8 @@ class Shard:
         layers, hidden, embed = config.num_layers, config.hidden_size, config.embed_size
         batch, vocab, dtype = self.batch, self.network.vocab_size, self.network.flat.dtype
         n = steps * batch
+        window, size = config.attention, config.attention_size if config.attention else 0
+        past = max(0, window - 1)
 
         def view(name: str, *shape: int, dtype: Any = dtype) -> Array:
             memory = self.memory.setdefault(name, np.zeros(prod(shape), dtype))
@@ -98,6 +141,19 @@ class Shard:
             ds=view("ds", layers, cell.states, batch * hidden),
             ds_rows=view("ds", layers, cell.states, batch, hidden),
             dropped=view("dropped", layers if self.rate else 0, n, hidden),
+            attend=view("attend", 3, n, size),
+            past_keys=view("past_keys", batch, past, size),
+            past_values=view("past_values", batch, past, size),
+            steps_carried=view("steps_carried", batch, 1 if window else 0),
+            keys=view("keys", batch, past + steps, size),
+            values=view("values", batch, past + steps, size),
+            share=view("share", batch, steps, window),
+            context=view("context", n, size),
+            dcontext=view("dcontext", n, size),
+            dkeys=view("dkeys", batch, past + steps, size),
+            dvalues=view("dvalues", batch, past + steps, size),
+            dshare=view("dshare", window),
+            dquery=view("dquery", size),
             dy=view("dy", steps, batch * hidden),
             dy_rows=view("dy", n, hidden),
             logits=view("logits", 1, n, vocab),
@@ -136,6 +192,23 @@ class Shard:
         model.score(work)
         nats: Array = work.nats.reshape(inputs.shape[1], self.batch).T
         return nats
+
+    def student_inputs(self, inputs: Array, forcing: float, rng: np.random.Generator, key: int) -> Array:
+        """A chunk's inputs (B, T), each but the first kept with chance `forcing`, else drawn by the model.
+
+        Scheduled sampling (Bengio et al. 2015) in its parallel form (Duckworth et al. 2019): all predictions
+        are drawn from one pass over the true inputs. The state is not carried on.  key: as in `gradient`.
+        """
+        work, network = self._load(inputs, inputs), self.network
+        model.forward(network.cell, network.weights, network.panels, work, self.rate, np.uint64(key))
+        drawn = np.empty(inputs.size, np.int32)
+        rules, p = plain(network.vocab_size), np.empty(network.vocab_size)
+        predict(work.logits[0], rules, rng.random(inputs.size), p, drawn)
+        guesses = drawn.reshape(inputs.shape[1], self.batch).T
+        mixed = inputs.copy()
+        replaced = rng.random(inputs[:, 1:].shape) >= forcing
+        mixed[:, 1:][replaced] = guesses[:, :-1][replaced]
+        return mixed
 
     def right(self, steps: int) -> Array:
         """After `score` of a chunk of `steps`: whether each target was the likeliest character (B, T)."""

@@ -35,7 +35,10 @@ class Learner:
         was learned: not where either is not finite, or the loss is far beyond guessing. Then the
         parameters are as before, and the streams start anew.
         """
-        loss, norm = self.parallel.gradient(inputs, targets, self._dropout_keys(number))
+        forcing = self.config.teacher_forcing
+        loss, norm = self.parallel.gradient(
+            inputs, targets, self._dropout_keys(number), forcing, self._rngs(number)
+        )
         worst = WORST * max(1.0, math.log(self.network.vocab_size))
         if not (math.isfinite(norm) and loss < worst):
             self.reset()
@@ -58,23 +61,28 @@ class Learner:
     def reset(self) -> None:
         """Zero the carried states: the start of the streams."""
         for shard in self.parallel.shards:
-            shard.state[...] = 0
+            shard.carried = 0
 
     def restart(self, stream: int) -> None:
         """Zero the state of one stream, if there are so many."""
         for rows, shard in zip(self.parallel.cuts, self.parallel.shards, strict=True):
             if rows.start <= stream < rows.stop:
-                shard.rows_of_state[:, :, stream - rows.start] = 0
+                shard.carry(slice(stream - rows.start, stream - rows.start + 1), 0)
 
     @property
     def state(self) -> Array:
-        """The carried state of all streams (L, states, B, H), a copy."""
-        return np.concatenate([shard.rows_of_state for shard in self.parallel.shards], axis=2)
+        """What all streams carry (B, Layout.carried_size), a copy."""
+        return np.concatenate([shard.carried for shard in self.parallel.shards])
 
     @state.setter
     def state(self, state: Array) -> None:
         for rows, shard in zip(self.parallel.cuts, self.parallel.shards, strict=True):
-            shard.rows_of_state[...] = state[:, :, rows]
+            shard.carried = state[rows]
+
+    def _rngs(self, number: int) -> list[np.random.Generator]:
+        """Random numbers of each shard for scheduled sampling, from (seed, step, shard) alone."""
+        shards = range(len(self.parallel.shards) if self.config.teacher_forcing < 1 else 0)
+        return [np.random.default_rng([self.config.seed, 2, number, shard]) for shard in shards]
 
     def _dropout_keys(self, number: int) -> list[int]:
         """64 bits for each shard, from (seed, step, shard) alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -76,18 +76,29 @@ class DataParallel:
         grad: Array = self.grads[0]
         return grad
 
-    def gradient(self, inputs: Ids, targets: Ids, keys: list[int]) -> tuple[float, float]:
+    def gradient(
+        self,
+        inputs: Ids,
+        targets: Ids,
+        keys: list[int],
+        forcing: float = 1.0,
+        rngs: Sequence[np.random.Generator] = (),
+    ) -> tuple[float, float]:
         """Loss (nats per character) and norm of its gradient, which stands in `grad` until the next call.
 
         Shapes: inputs, targets (B, T).  keys: one for each shard's dropout.
+        forcing: below 1, the share of true inputs (see Shard.student_inputs), drawn with a generator a shard.
         """
         self.network.pack()
         scale = 1 / inputs.size
 
         def run(number: int) -> None:
             rows, shard = self.cuts[number], self.shards[number]
+            read = inputs[rows]
+            if forcing < 1:
+                read = shard.student_inputs(read, forcing, rngs[number], keys[number])
             self._nats[number] = shard.gradient(
-                inputs[rows], targets[rows], self.grads[number], self.views[number], scale, keys[number]
+                read, targets[rows], self.grads[number], self.views[number], scale, keys[number]
             )
 
         def add(block: int) -> None:

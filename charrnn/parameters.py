@@ -33,6 +33,7 @@ class Layout:
     def shapes(self) -> Weights:
         """The shape of each view, in the order in which they lie (see kernels/model.py)."""
         v, h, e = self.vocab_size, self.config.hidden_size, self.config.embed_size
+        attention, a = self.config.attention, self.config.attention_size
         layers, gates = self.config.num_layers, len(self.cell.input)
         biases = len({*self.cell.input, *self.cell.recurrent})
         return Weights(
@@ -41,6 +42,9 @@ class Layout:
             stacked=(layers - 1, gates, h, h),
             recurrent=(layers, gates, h, h),
             bias=(layers, biases, h),
+            attend=(3 if attention else 0, a, h),
+            lag=(attention,),
+            context=(1 if attention else 0, v, a),
             out=(1, v, h),
             out_bias=(1, v),
         )
@@ -54,9 +58,7 @@ class Layout:
         """Weights of the matrix products: 2 flops each a character forward, 4 back; a lookup costs none."""
         shapes = self.shapes
         dense = (
-            shapes.stacked,
-            shapes.recurrent,
-            shapes.out,
+            *(shapes.stacked, shapes.recurrent, shapes.attend, shapes.context, shapes.out),
             *([shapes.input] if self.config.embed_size else []),
         )
         return sum(prod(shape) for shape in dense)
@@ -81,6 +83,9 @@ class Layout:
             arrays[f"rnn.weight_ih_l{layer}"] = self._input_weight(w, layer)
             arrays[f"rnn.weight_hh_l{layer}"] = w.recurrent[layer].reshape(-1, h)
             arrays[f"rnn.bias_l{layer}"] = w.bias[layer].reshape(-1)
+        if self.config.attention:
+            arrays |= {f"attn.{name}.weight": w.attend[i] for i, name in enumerate(("query", "key", "value"))}
+            arrays |= {"attn.lag.bias": w.lag, "attn.out.weight": w.context[0]}
         return arrays | {"out.weight": w.out[0], "out.bias": w.out_bias[0]}
 
     def _input_weight(self, w: Weights, layer: int) -> Array:
@@ -118,7 +123,18 @@ class Layout:
             shapes[f"rnn.weight_ih_l{layer}"] = (gates * h, h if layer else e or v)
             shapes[f"rnn.weight_hh_l{layer}"] = (gates * h, h)
             shapes[f"rnn.bias_ih_l{layer}"] = shapes[f"rnn.bias_hh_l{layer}"] = (gates * h,)
+        if self.config.attention:
+            a = self.config.attention_size
+            shapes |= {f"attn.{name}.weight": (a, h) for name in ("query", "key", "value")}
+            shapes |= {"attn.lag.bias": (self.config.attention,), "attn.out.weight": (v, a)}
         return shapes | {"out.weight": (v, h), "out.bias": (v,)}
+
+    @property
+    def carried_size(self) -> int:
+        """Numbers that a sequence carries from chunk to chunk."""
+        config = self.config
+        window = (config.attention - 1) * 2 * config.attention_size + 1 if config.attention else 0
+        return config.num_layers * int(self.cell.states) * config.hidden_size + window
 
     def load(self, arrays: Mapping[str, Array]) -> Array:
         """The flat vector of arrays named and shaped as by `export`; two biases of one block are added."""
@@ -135,7 +151,7 @@ class Layout:
         return flat
 
     def initial(self, seed: int) -> Array:
-        """First values: uniform within 1/sqrt(H), as PyTorch's; an embedding from N(0, 1).
+        """First values: uniform within 1/sqrt(H), as PyTorch's; an embedding from N(0, 1); no lag favoured.
 
         A forget gate's bias of 1 (Jozefowicz et al. 2015) was tried and learned slower: docs/training.md.
         """
@@ -144,4 +160,5 @@ class Layout:
         flat = rng.uniform(-bound, bound, self.size).astype(self.config.dtype)
         w = self.views(flat)
         w.embed[...] = rng.standard_normal(w.embed.shape)
+        w.lag[...] = 0
         return flat

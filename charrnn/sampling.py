@@ -104,12 +104,12 @@ class Sampler:
         return shards
 
     def _read(self, ids: Ids) -> Array:
-        """The state (L, states, 1, H) after `ids`."""
+        """What is carried (1, Layout.carried_size) after `ids`."""
         reader = self.network.shard(1, PRIME_CHUNK)
         for start in range(0, len(ids), PRIME_CHUNK):
             chunk = ids[None, start : start + PRIME_CHUNK]
             reader.score(chunk, chunk)
-        return reader.rows_of_state
+        return reader.carried
 
 
 def next_size(size: int, took: float) -> int:
@@ -139,7 +139,7 @@ class Rows:
 
     def start(self, read: Sequence[Ids], state: Array) -> None:
         """Go on from the last, at most RECENT, ids that each sample read, and the state before the last."""
-        self._shard.rows_of_state[...] = state
+        self._shard.carried = state
         self._shard.work(1).ids[...] = [ids[-1] for ids in read]
         for recent, ids in zip(self._recent, read, strict=True):
             recent[...] = np.pad(ids, (RECENT - len(ids), 0), "edge")  # more of the first changes nothing

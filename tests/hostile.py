@@ -180,8 +180,8 @@ FILES: dict[str, Change] = {
     "3,000 layers": many_layers,
     "optimiser's slots with a gap": appended(Part(b"optim.7.npy", npy(np.zeros(143, np.float32)))),
     "an optimiser's slot of another size": array("optim.0", np.zeros(3, np.float32)),
-    "a carried state of another size": array("state.carried", np.zeros((1, 1, 2, 4), np.float32)),
-    "a carried state of two dimensions": array("state.carried", np.zeros((1, 3), np.float32)),
+    "a carried state of another size": array("state.carried", np.zeros((2, 4), np.float32)),
+    "a carried state of four dimensions": array("state.carried", np.zeros((1, 1, 2, 3), np.float32)),
     "another state": appended(Part(b"state.other.npy", npy(np.zeros(3, np.float32)))),
     # arrays
     "a pickle": data("out.bias", headed("'|O'", "()", PICKLE)),
@@ -237,7 +237,7 @@ def sound() -> bytes:
     """A checkpoint with every kind of member and of meta."""
     network = support.network("gru", 4, 3, embed_size=2)
     slot = np.zeros_like(network.flat)
-    extra = {"optim.0": slot, "optim.1": slot, "state.carried": network.flat[:6].reshape(1, 1, 2, 3)}
+    extra = {"optim.0": slot, "optim.1": slot, "state.carried": network.flat[:6].reshape(2, 3)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sound.npz"
         vocabulary = Vocabulary.of("\nabc")

@@ -48,4 +48,4 @@ def test_what_it_says_of_itself_stays_readable():
     assert best.meta["metrics"]["loss"] == pytest.approx(3.0593, abs=1e-4)
     assert Progress(**last.meta["progress"]).step == 72
     assert last.extra.keys() == {"optim.0", "optim.1", "state.carried"}
-    assert last.extra["state.carried"].shape == (1, 1, 4, 7)
+    assert last.extra["state.carried"].shape == (4, 7)

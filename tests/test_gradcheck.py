@@ -17,15 +17,32 @@ def rows(cell: str, **config: float | str) -> list[Row]:
     return list(check(ModelConfig(cell, **{"dropout": 0.0, **sizes}), SMALL))
 
 
+def within(found: list[Row], limit: float) -> None:
+    worst = max(found, key=lambda row: row.largest)
+    assert worst.largest < limit, f"{worst.tensor}: {worst.largest:.1e}"
+    assert all(row.passed for row in found)
+
+
+@pytest.mark.parametrize("attention", [0, 3])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("embed_size", [0, 3])
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_gradient_is_right(cell, num_layers, embed_size, dropout):
-    found = rows(cell, num_layers=num_layers, embed_size=embed_size, dropout=dropout)
-    worst = max(found, key=lambda row: row.largest)
-    assert worst.largest < 1e-7, f"{worst.tensor}: {worst.largest:.1e}"
-    assert all(row.passed for row in found)
+def test_every_gradient_is_right(cell, num_layers, embed_size, dropout, attention):
+    within(
+        rows(cell, num_layers=num_layers, embed_size=embed_size, dropout=dropout, attention=attention), 1e-9
+    )
+
+
+@pytest.mark.parametrize("attention", [1, 2, 9])
+def test_windows_shorter_and_longer_than_a_chunk(attention):
+    within(rows("gru", attention=attention), 1e-9)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+def test_a_cell_with_corners(num_layers):
+    """Differences that are kept between corners are shorter, and carry more noise."""
+    within(rows("rnn_relu", num_layers=num_layers, embed_size=3, dropout=0.3, attention=3), 1e-8)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -70,9 +87,15 @@ TENSORS = [
     "rnn.weight_ih_l1",
     "rnn.weight_hh_l1",
     "rnn.bias_l1",
+    "attn.query.weight",
+    "attn.key.weight",
+    "attn.value.weight",
+    "attn.lag.bias",
+    "attn.out.weight",
     "out.weight",
     "out.bias",
-    "carried state 0",
+    "carried state",
+    "carried keys, values",
 ]
 
 
@@ -81,7 +104,7 @@ TENSORS = [
 def test_one_wrong_element_fails_its_tensor_alone(monkeypatch, tensor, change):
     spoil(monkeypatch, tensor, change)
     with np.errstate(invalid="ignore"):  # inf / inf
-        found = rows("gru", num_layers=2, embed_size=3)
+        found = rows("gru", num_layers=2, embed_size=3, attention=3)
     assert [row.tensor for row in found] == TENSORS
     assert [row.tensor for row in found if not row.passed] == [tensor]
 

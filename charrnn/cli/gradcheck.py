@@ -29,6 +29,7 @@ def gradcheck(
     hidden_size: Annotated[int, typer.Option(help="Hidden units of a layer.")] = 5,
     num_layers: Annotated[int | None, typer.Option(help="Layers; by default 1 and then 2.")] = None,
     embed_size: Annotated[int, typer.Option(help="Size of an embedding; 0: one-hot inputs.")] = 0,
+    attention: Annotated[int, typer.Option(help="Window of attention; 0: off.")] = 0,
     dropout: Annotated[float, typer.Option(help="With fixed dropout masks.")] = 0.0,
     seq_len: Annotated[int, typer.Option(help="Steps through time.")] = DEFAULT.seq_len,
     batch_size: Annotated[int, typer.Option(help="Sequences.")] = DEFAULT.batch_size,
@@ -56,7 +57,7 @@ def gradcheck(
     eps, tol = usual_eps if eps is None else eps, usual_tol if tol is None else tol
     config = GradcheckConfig(seq_len=seq_len, batch_size=batch_size, eps=eps, tol=tol, seed=seed)
     models = [
-        ModelConfig(name, hidden_size, layers, embed_size, dropout, dtype)
+        ModelConfig(name, hidden_size, layers, embed_size, dropout, dtype, attention)
         for name in (cells.names() if cell == "all" else [cell])
         for layers in ([1, 2] if num_layers is None else [num_layers])
     ]

@@ -44,6 +44,9 @@ def train(
     dropout: Annotated[
         float, option("Model", "Share of each layer's outputs set to 0 in training.")
     ] = MODEL.dropout,
+    attention: Annotated[
+        int, option("Model", "Outputs of the last layer that each step looks back on; 0: off.")
+    ] = MODEL.attention,
     dtype: Annotated[str, option("Model", "float32 or float64.")] = MODEL.dtype,
     optimizer: Annotated[str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.")] = TRAIN.optimizer,
     lr: Annotated[float, option("Optimisation", "0: one that suits optimizer and hidden size.")] = TRAIN.lr,
@@ -57,6 +60,9 @@ def train(
     ] = TRAIN.clip_norm,
     clip_value: Annotated[float, option("Optimisation", "Largest element of it; 0: off.")] = TRAIN.clip_value,
     weight_clip: Annotated[float, option("Optimisation", "Largest weight; 0: off.")] = TRAIN.weight_clip,
+    teacher_forcing: Annotated[
+        float, option("Optimisation", "Share of true inputs; the rest are the model's own predictions.")
+    ] = TRAIN.teacher_forcing,
     seq_len: Annotated[int, option("Optimisation", "Characters of a chunk of BPTT.")] = TRAIN.seq_len,
     batch_size: Annotated[int, option("Optimisation", "Streams read side by side.")] = TRAIN.batch_size,
     epochs: Annotated[float, option("Budget", "Passes over the text.")] = TRAIN.epochs,

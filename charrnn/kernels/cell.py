@@ -7,6 +7,7 @@ and `CELL`, an instance of a named tuple of its own with the fields
     recurrent  the blocks that W_hh h fills, in the same order; a block in both gets the sum
     blocks     how many there are; blocks beyond those two lists only keep values for the backward pass
     states     how many vectors are carried through time; the first is the output h
+    corners    optional: h has corners at 0, which differences that check gradients must not straddle
 
 The type of `CELL` selects the file when a kernel is compiled, so nothing is looked up while it runs.
 """

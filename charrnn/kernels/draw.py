@@ -24,6 +24,11 @@ class Rules(NamedTuple):
     min_p: float  # least probability that is kept, as a share of the largest; 0: off
 
 
+def plain(vocab_size: int) -> Rules:
+    """The model's own distribution."""
+    return Rules(1.0, 1.0, vocab_size, 1.0, 0.0)
+
+
 @jit
 def log_total(logits):
     """ln of the sum of e**logits, in float64: ln p of character k is logits[k] less this."""
@@ -85,6 +90,16 @@ def draw(logits, rules, recent, u, p):
         if p[k] > at:
             return k
     return best
+
+
+@jit
+def predict(logits, rules, uniforms, p, drawn):
+    """drawn[row] from softmax(logits[row]) under `rules`, of which none looks back.
+
+    Shapes: logits (N, V); uniforms, drawn (N,); p (V,) float64, overwritten.
+    """
+    for row in range(drawn.size):
+        drawn[row] = draw(logits[row], rules, drawn[:0], uniforms[row], p)
 
 
 @jit

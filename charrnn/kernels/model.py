@@ -1,10 +1,11 @@
 """The whole network for one shard: characters in, loss and gradient out.
 
-    ids -> one-hot or embedding -> L recurrent layers -> logits -> softmax -> nats
+    ids -> one-hot or embedding -> L recurrent layers -> (attention) -> logits -> softmax -> nats
 
 Everything here works on the named views of three blocks of memory, made in `parameters.py` and
 `network.py`: the weights (or their gradient), the weights packed for the matrix product, and a
-shard's working memory. Symbols: V vocabulary, E embedding, H hidden, L layers, G gates, T steps, B sequences.
+shard's working memory. Symbols: V vocabulary, E embedding, H hidden, L layers, G gates, T steps, B sequences;
+with attention, A its size, W its window (see attention.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import layer
+from . import attention, layer
 from .activations import dropout, softmax_cross_entropy, softmax_cross_entropy_backward
 from .jit import jit
 from .tile import matmul, pack
@@ -27,6 +28,9 @@ class Weights(NamedTuple):
     stacked: Any  # (L - 1, G, H, H) W_ih of the layers above
     recurrent: Any  # (L, G, H, H) W_hh
     bias: Any  # (L, blocks that have a bias, H)
+    attend: Any  # (3, A, H) W_q, W_k, W_v; none without attention, as of the next
+    lag: Any  # (W,) bias of attention to the step so far back
+    context: Any  # (1, V, A) from the context to the logits
     out: Any  # (1, V, H): a product with one gate
     out_bias: Any  # (1, V)
 
@@ -37,10 +41,14 @@ class Panels(NamedTuple):
     input: Any  # (G, size), empty without an embedding
     stacked: Any  # (L - 1, G, size)
     recurrent: Any  # (L, G, size)
+    attend: Any  # (3, size), or none
+    context: Any  # (size,)
     out: Any  # (size,)
     input_back: Any
     stacked_back: Any
     recurrent_back: Any
+    attend_back: Any
+    context_back: Any
     out_back: Any
 
 
@@ -63,6 +71,19 @@ class Work(NamedTuple):
     ds: Any  # (L, states, B*H), in the end the gradient of the state carried in
     ds_rows: Any  # (L, states, B, H)
     dropped: Any  # (L, N, H) outputs of the layers after dropout; empty without
+    attend: Any  # (3, N, A) queries, keys, values, then their gradients
+    past_keys: Any  # (B, W - 1, A) carried from chunk to chunk, as the next two
+    past_values: Any  # (B, W - 1, A)
+    steps_carried: Any  # (B, 1) how many of them there are: none at a stream's start
+    keys: Any  # (B, W - 1 + T, A) the carried ones, then the chunk's
+    values: Any  # (B, W - 1 + T, A)
+    share: Any  # (B, T, W) how much each step looks at each step of its window
+    context: Any  # (N, A)
+    dcontext: Any  # (N, A)
+    dkeys: Any  # (B, W - 1 + T, A)
+    dvalues: Any  # (B, W - 1 + T, A)
+    dshare: Any  # (W,) of one step
+    dquery: Any  # (A,) of one step
     dy: Any  # (T, B*H) gradient of a layer's output
     dy_rows: Any  # (N, H)
     logits: Any  # (1, N, V)
@@ -87,6 +108,14 @@ def pack_weights(w, p, back):
             pack(w.recurrent[l, g].T, p.recurrent[l, g])
             if back:
                 pack(w.recurrent[l, g], p.recurrent_back[l, g])
+    for g in range(w.attend.shape[0]):
+        pack(w.attend[g].T, p.attend[g])
+        if back:
+            pack(w.attend[g], p.attend_back[g])
+    for g in range(w.context.shape[0]):
+        pack(w.context[g].T, p.context)
+        if back:
+            pack(w.context[g], p.context_back)
     pack(w.out[0].T, p.out)
     if back:
         pack(w.out[0], p.out_back)
@@ -129,7 +158,13 @@ def forward(cell, w, p, work, rate, key):
         if rate > 0:
             dropout(_output(work, l, 0.0), work.dropped[l], rate, _layer_key(key, l))
     layer.set_bias(w.out_bias, work.logits)
-    matmul(_output(work, layers - 1, rate), p.out, work.logits[0], True)
+    top = _output(work, layers - 1, rate)
+    matmul(top, p.out, work.logits[0], True)
+    if w.attend.shape[0]:
+        for g in range(3):
+            matmul(top, p.attend[g], work.attend[g], False)
+        attention.forward(work, w.lag)
+        matmul(work.context, p.context, work.logits[0], True)
 
 
 @jit
@@ -138,6 +173,8 @@ def carry(work):
     for l in range(work.state.shape[0]):
         for i in range(work.state.shape[1]):
             layer.copy(work.s[l, i, work.a.shape[2]], work.state[l, i])
+    if work.context.size:
+        attention.carry(work)
 
 
 @jit
@@ -165,6 +202,13 @@ def backward(cell, p, work, flat_grad, grad, scale, rate, key):
     layer.weight_gradient(work.logits, cell.input, top, grad.out, work.buffer)
     layer.bias_backward(work.logits, grad.out_bias)
     matmul(work.logits[0], p.out_back, work.dy_rows, False)
+    if grad.attend.shape[0]:
+        layer.weight_gradient(work.logits, cell.input, work.context, grad.context, work.buffer)
+        matmul(work.logits[0], p.context_back, work.dcontext, False)
+        attention.backward(work, grad.lag)
+        layer.weight_gradient(work.attend, (0, 1, 2), top, grad.attend, work.buffer)
+        for g in range(3):
+            matmul(work.attend[g], p.attend_back[g], work.dy_rows, True)
     for l in range(layers - 1, -1, -1):
         a, da = work.a[l], work.a_rows[l]
         if rate > 0:

@@ -1,0 +1,39 @@
+"""Simple recurrent network with rectified linear units (Le, Jaitly & Hinton 2015).
+
+    h = max(0, W_ih x + W_hh h_prev + b)     (1)
+
+As rnn.py but for the activation, whose slope is 1 where h > 0 and 0 elsewhere. Nothing bounds h: its gradient
+vanishes less than tanh's and explodes more, so clip it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..kernels.jit import jit
+
+
+class RnnRelu(NamedTuple):
+    input: tuple[int] = (0,)
+    recurrent: tuple[int] = (0,)
+    blocks: int = 1
+    states: int = 1
+    corners: bool = True  # at h = 0
+
+
+CELL = RnnRelu()
+
+
+@jit
+def forward(a, s, t):
+    a_t, h = a[0, t], s[0, t + 1]
+    for k in range(h.size):
+        h[k] = max(a_t[k], a.dtype.type(0))  # (1)
+
+
+@jit
+def backward(a, s, t, ds):
+    da, h, dh = a[0, t], s[0, t + 1], ds[0]
+    for k in range(dh.size):
+        da[k] = dh[k] if h[k] > 0 else a.dtype.type(0)  # (1)
+        dh[k] = 0
