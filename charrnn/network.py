@@ -123,6 +123,7 @@ class Shard:
         n = steps * batch
         window, size = config.attention, config.attention_size if config.attention else 0
         past = max(0, window - 1)
+        looked, width = past + steps if window else 0, dtype.itemsize
 
         def view(name: str, *shape: int, dtype: Any = dtype) -> Array:
             memory = self.memory.setdefault(name, np.zeros(prod(shape), dtype))
@@ -147,18 +148,19 @@ class Shard:
             steps_carried=view("steps_carried", batch, 1 if window else 0),
             keys=view("keys", batch, past + steps, size),
             values=view("values", batch, past + steps, size),
-            share=view("share", batch, steps, window),
+            share=view("share", batch, steps, looked),
             context=view("context", n, size),
             dcontext=view("dcontext", n, size),
             dkeys=view("dkeys", batch, past + steps, size),
             dvalues=view("dvalues", batch, past + steps, size),
-            dshare=view("dshare", window),
-            dquery=view("dquery", size),
+            dshare=view("dshare", steps, looked),
+            rows=view("rows", steps, size),
+            panels=view("panels", max(packed_size(size, looked, width), packed_size(looked, size, width))),
             dy=view("dy", steps, batch * hidden),
             dy_rows=view("dy", n, hidden),
             logits=view("logits", 1, n, vocab),
             nats=view("nats", n, dtype=np.float64),
-            buffer=view("buffer", packed_size(layer.BLOCK, max(hidden, embed), dtype.itemsize)),
+            buffer=view("buffer", packed_size(layer.BLOCK, max(hidden, embed), width)),
         )
 
     def gradient(

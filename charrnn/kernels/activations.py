@@ -122,7 +122,8 @@ def _exp_of_difference(x, highest):
 
 
 @reduction
-def _largest(x):
+def largest(x):
+    """The largest of a vector that is not empty."""
     m = x[0]
     for k in range(x.size):
         m = x[k] if x[k] > m else m
@@ -130,7 +131,8 @@ def _largest(x):
 
 
 @reduction
-def _total(x):
+def total(x):
+    """The sum of a vector."""
     t = x.dtype.type(0)
     for k in range(x.size):
         t += x[k]
@@ -147,12 +149,12 @@ def softmax_cross_entropy(logits, targets, nats):
     for row in range(targets.size):
         p = logits[row]
         target = p[targets[row]]
-        highest = _largest(p)
+        highest = largest(p)
         for k in range(p.size):
             p[k] = exp(p[k] - highest)
-        total = _total(p)
-        nats[row] = math.log(np.float64(total)) + np.float64(highest) - np.float64(target)
-        share = np.reciprocal(total)
+        sum_ = total(p)
+        nats[row] = math.log(np.float64(sum_)) + np.float64(highest) - np.float64(target)
+        share = np.reciprocal(sum_)
         for k in range(p.size):
             p[k] *= share
 

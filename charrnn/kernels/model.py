@@ -77,13 +77,14 @@ class Work(NamedTuple):
     steps_carried: Any  # (B, 1) how many of them there are: none at a stream's start
     keys: Any  # (B, W - 1 + T, A) the carried ones, then the chunk's
     values: Any  # (B, W - 1 + T, A)
-    share: Any  # (B, T, W) how much each step looks at each step of its window
+    share: Any  # (B, T, W - 1 + T) how much each step looks at each, 0 outside its window
     context: Any  # (N, A)
     dcontext: Any  # (N, A)
     dkeys: Any  # (B, W - 1 + T, A)
     dvalues: Any  # (B, W - 1 + T, A)
-    dshare: Any  # (W,) of one step
-    dquery: Any  # (A,) of one step
+    dshare: Any  # (T, W - 1 + T) of one sequence
+    rows: Any  # (T, A) of one sequence
+    panels: Any  # the packed keys, values or rows of one sequence
     dy: Any  # (T, B*H) gradient of a layer's output
     dy_rows: Any  # (N, H)
     logits: Any  # (1, N, V)
