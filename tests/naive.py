@@ -24,6 +24,10 @@ def rnn(x: Array, s: Array, w_ih: Array, w_hh: Array, b: Array) -> Array:
     return np.tanh(w_ih @ x + w_hh @ s[0] + b)[None]
 
 
+def rnn_relu(x: Array, s: Array, w_ih: Array, w_hh: Array, b: Array) -> Array:
+    return np.maximum(0, w_ih @ x + w_hh @ s[0] + b)[None]
+
+
 def gru(x: Array, s: Array, w_ih: Array, w_hh: Array, b: Array) -> Array:
     b_r, b_z, b_in, b_hn = np.split(b, 4)
     xr, xz, xn = np.split(w_ih @ x, 3)
@@ -40,23 +44,41 @@ def lstm(x: Array, s: Array, w_ih: Array, w_hh: Array, b: Array) -> Array:
     return np.stack([sigmoid(o) * np.tanh(c), c])
 
 
-CELLS: dict[str, Step] = {"rnn": rnn, "gru": gru, "lstm": lstm}
+CELLS: dict[str, Step] = {"rnn": rnn, "rnn_relu": rnn_relu, "gru": gru, "lstm": lstm}
+
+
+def attention(h: Array, w: Mapping[str, Array]) -> Array:
+    """The contexts (T, A) of one sequence's outputs h (T, H), the first of which nothing precedes."""
+    q, k, v = (h @ w[f"attn.{name}.weight"].T for name in ("query", "key", "value"))
+    lag, c = w["attn.lag.bias"], np.empty_like(v)
+    for t in range(len(h)):
+        seen = np.arange(max(0, t - len(lag) + 1), t + 1)
+        e = k[seen] @ q[t] / np.sqrt(len(q[t])) + lag[t - seen]
+        p = np.exp(e - e.max())
+        c[t] = (p / p.sum()) @ v[seen]
+    return c
 
 
 def forward(cell: str, arrays: Mapping[str, NDArray], ids: NDArray, state: NDArray) -> tuple[Array, Array]:
-    """Logits (B, T, V) of the inputs `ids` (B, T), and the state (L, states, B, H) after them."""
+    """Logits (B, T, V) of the inputs `ids` (B, T), and the state (L, states, B, H) after them.
+
+    Attention sees no step before these.
+    """
     w = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
     state = np.array(state, np.float64)
     vocab = len(w["out.bias"])
     table = w.get("embed.weight", np.eye(vocab))
-    logits = np.empty((*ids.shape, vocab))
+    top = np.empty((*ids.shape, state.shape[-1]))
     for sequence, t in np.ndindex(ids.shape):
         x = table[ids[sequence, t]]
         for layer in range(len(state)):
             parameters = [w[f"rnn.{kind}_l{layer}"] for kind in ("weight_ih", "weight_hh", "bias")]
             state[layer, :, sequence] = CELLS[cell](x, state[layer, :, sequence], *parameters)
             x = state[layer, 0, sequence]
-        logits[sequence, t] = w["out.weight"] @ x + w["out.bias"]
+        top[sequence, t] = x
+    logits = top @ w["out.weight"].T + w["out.bias"]
+    if "attn.out.weight" in w:
+        logits += [attention(h, w) @ w["attn.out.weight"].T for h in top]
     return logits, state
 
 

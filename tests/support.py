@@ -20,7 +20,7 @@ from charrnn.parameters import Array
 
 FABLES = Path(__file__).parent.parent / "corpora" / "fables.txt"
 GOLDEN = Path(__file__).parent / "golden_torch.npz"
-CELLS = ["gru", "lstm", "rnn"]  # rnn_relu, which is rnn but for one line, has tests of its own
+CELLS = ["gru", "lstm", "rnn"]  # rnn_relu, rnn but for one line, has fewer tests
 DTYPES = ["float32", "float64"]
 STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # what must not reach a terminal
 

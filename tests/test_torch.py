@@ -10,13 +10,15 @@ import pytest
 import support
 from support import CELLS
 
+from charrnn import cells
 from charrnn.config import ModelConfig
 from charrnn.network import Network
 from charrnn.parameters import Array, Layout
 
 GOLDEN_CASES = ["rnn-1", "rnn-2", "gru-1", "gru-2", "lstm-1", "lstm-2", "gru-2-embed"]
+GOLDEN_CASES += ["rnn_relu-1", "rnn_relu-2", "gru-2-attention", "lstm-1-embed-attention"]
 REASON = "PyTorch is not installed: pip install torch (the kept answers are compared all the same)"
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+GATES = {"rnn": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
 
 def network(arrays: Mapping[str, Array], cell: str, dtype: str = "float64") -> Network:
@@ -24,7 +26,8 @@ def network(arrays: Mapping[str, Array], cell: str, dtype: str = "float64") -> N
     vocab, hidden = arrays["out.weight"].shape
     layers = sum(name.startswith("rnn.weight_hh") for name in arrays)
     embed = arrays["embed.weight"].shape[1] if "embed.weight" in arrays else 0
-    config = ModelConfig(cell, hidden, layers, embed, dtype=dtype)
+    attention = len(arrays["attn.lag.bias"]) if "attn.lag.bias" in arrays else 0
+    config = ModelConfig(cell, hidden, layers, embed, dtype=dtype, attention=attention)
     made = Network(config, vocab, Layout(config, vocab).load(arrays))
     made.pack()
     return made
@@ -60,8 +63,11 @@ def compare(arrays: Mapping[str, Array], answer: Mapping[str, Array], cell: str)
     assert compared == {f"grad {name}" for name in grad if "bias_l" not in name} | {"grad state"}
 
 
+WEIGHTS = ("embed.", "rnn.", "attn.", "out.")
+
+
 def without_gradients(answer: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: array for name, array in answer.items() if name.startswith(("embed.", "rnn.", "out."))}
+    return {name: array for name, array in answer.items() if name.startswith(WEIGHTS)}
 
 
 @pytest.mark.parametrize("case", GOLDEN_CASES)
@@ -97,14 +103,14 @@ SHAPES = list(product((1, 3, 8), (2, 65), (1, 17), (1, 5)))
 @pytest.mark.parametrize("cell", sorted(GATES))
 @pytest.mark.parametrize("number", range(len(SHAPES)), ids=["H{}-V{}-B{}-T{}".format(*s) for s in SHAPES])
 def test_live(cell, number):
-    """Random weights of every size of model, one to three layers, with and without an embedding."""
+    """Random weights of every size of model, one to three layers, with or without embedding and attention."""
     torch = pytest.importorskip("torch", reason=REASON)
     import torch_twin
 
     hidden, vocab, batch, steps = SHAPES[number]
-    layers, embed = 1 + number % 3, (0, 4)[number // 2 % 2]
+    layers, embed, attention = 1 + number % 3, (0, 4)[number // 2 % 2], (0, 3, 9)[number // 3 % 3]
     torch.manual_seed(number)
-    twin = torch_twin.Twin(cell, vocab, hidden, layers, embed)
+    twin = torch_twin.Twin(cell, vocab, hidden, layers, embed, attention)
     inputs, targets = support.chunk(vocab, batch, steps, number)
     arrays = {name: p.detach().numpy() for name, p in twin.named_parameters()}
     net = network(arrays, cell)
@@ -117,7 +123,7 @@ def test_live(cell, number):
     np.testing.assert_allclose(again["logits"], answer["logits"], rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("cell", sorted(GATES))
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("seed", range(4))
 def test_live_float32_logits(cell, seed):
     """Within 1e-5 of PyTorch's float64 on the same (float32) weights."""
@@ -125,7 +131,7 @@ def test_live_float32_logits(cell, seed):
     import torch_twin
 
     torch.manual_seed(seed)
-    twin = torch_twin.Twin(cell, 65, 48, 1 + seed % 2, 5 * (seed // 2))
+    twin = torch_twin.Twin(cell, 65, 48, 1 + seed % 2, 5 * (seed // 2), 8 * (seed % 2))
     inputs, targets = support.chunk(65, 17, 30, seed)
     net = network({name: p.detach().numpy() for name, p in twin.named_parameters()}, cell, "float32")
     shard = net.shard(17, 30)
@@ -137,4 +143,4 @@ def test_live_float32_logits(cell, seed):
 
 def test_every_cell_has_kept_answers():
     """A new cell that PyTorch has belongs into make_golden.py."""
-    assert {case.split("-")[0] for case in GOLDEN_CASES} >= set(CELLS) & set(GATES)
+    assert {case.split("-")[0] for case in GOLDEN_CASES} >= set(cells.names()) & set(GATES)
