@@ -48,10 +48,10 @@ def test_a_short_text_is_scored_as_the_equations_have_it(cell, length, dtype):
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-12)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_long_text_is_scored_as_in_one_stream(cell):
+@pytest.mark.parametrize("cell, attention", [*((cell, 0) for cell in CELLS), ("gru", 100)])
+def test_a_long_text_is_scored_as_in_one_stream(cell, attention):
     """Streams start on a state warmed up on 512 characters: what lies further back no longer shows."""
-    net = Network(ModelConfig(cell, 12, dtype="float64"), VOCAB, seed=1)
+    net = Network(ModelConfig(cell, 12, dtype="float64", attention=attention), VOCAB, seed=1)
     if cell in ("gru", "lstm"):
         net.weights.bias[:, 1] = 3  # the gate that keeps: half of the state is left after 14 characters
     ids = text(LONG)

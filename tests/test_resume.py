@@ -23,11 +23,12 @@ from charrnn.corpus import from_text
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.training import Trainer
 
-CASES = [(cell, optimizer) for cell in CELLS for optimizer in OPTIMIZERS]
+CASES: list[tuple[str, str, dict[str, Any]]] = [(cell, name, {}) for cell in CELLS for name in OPTIMIZERS]
+CASES += [("gru", "adam", {"attention": 30, "teacher_forcing": 0.7})]
 
 
-def made(text: str, path: Path, cell: str, threads: int = 1, **config: Any) -> Trainer:
-    model = ModelConfig(cell=cell, hidden_size=9, num_layers=2, dropout=0.3)
+def made(text: str, path: Path, cell: str, threads: int = 1, attention: int = 0, **config: Any) -> Trainer:
+    model = ModelConfig(cell=cell, hidden_size=9, num_layers=2, dropout=0.3, attention=attention)
     defaults = {"lr": 0.01, "epochs": 2.5, "batch_size": 20, "seq_len": 16, "eval_every": 7, "patience": 99}
     return Trainer(from_text(text), model, TrainConfig(**(defaults | config), threads=threads), path)
 
@@ -62,8 +63,8 @@ def stops(case: int, total: int) -> list[int]:
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_stops_anywhere_change_no_bit(case, fables, tmp_path, request):
     """`pytest --stops 200` for more stop points than the few of an ordinary run."""
-    cell, optimizer = CASES[case]
-    config = {"optimizer": optimizer, "lr_schedule": ("cosine", "plateau", "step")[case % 3]}
+    cell, optimizer, more = CASES[case]
+    config = {"optimizer": optimizer, "lr_schedule": ("cosine", "plateau", "step")[case % 3], **more}
     text = fables[:3000]
     whole = made(text, tmp_path / "whole.npz", cell, **config)
     log = ran(whole)
