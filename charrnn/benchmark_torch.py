@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .config import BenchSetup
+from .errors import UsageError
+
+KINDS: dict[str, tuple[str, dict[str, str]]] = {
+    "rnn": ("RNN", {}),
+    "rnn_relu": ("RNN", {"nonlinearity": "relu"}),
+    "gru": ("GRU", {}),
+    "lstm": ("LSTM", {}),
+}
+
+
+def _kind(nn: Any, cell: str, suffix: str = "") -> Callable[..., Any]:
+    """PyTorch's class of layers, or with a suffix of cells.  Errors: UsageError if it has none."""
+    if cell not in KINDS:
+        raise UsageError(f"PyTorch has no {cell}", f"choose one of: {', '.join(KINDS)}")
+    name, options = KINDS[cell]
+    return partial(getattr(nn, name + suffix), **options)
 
 
 def _model(cell: str, setup: BenchSetup, vocab: int, threads: int) -> tuple[Any, Any, Any]:
     import torch
 
     torch.set_num_threads(threads)
-    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
+    kind = _kind(torch.nn, cell)
     return torch, kind(vocab, setup.hidden_size, setup.num_layers), torch.nn.Linear(setup.hidden_size, vocab)
 
 
@@ -82,7 +99,7 @@ def _by_layers(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callab
 
 def _by_cells(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
     torch, _, out = _model(cell, setup, vocab, threads)
-    kind = {"rnn": torch.nn.RNNCell, "gru": torch.nn.GRUCell, "lstm": torch.nn.LSTMCell}[cell]
+    kind = _kind(torch.nn, cell, "Cell")
     sizes = [vocab] + [setup.hidden_size] * setup.num_layers
     cells = [kind(sizes[i], sizes[i + 1]) for i in range(setup.num_layers)]
     states: list[Any] = [None] * setup.num_layers

@@ -95,7 +95,7 @@ class TrainConfig:
         at_most("epochs", self.epochs, 1e9)
         at_most("seed", self.seed, LARGEST_SEED)
         if not 0 <= self.teacher_forcing <= 1:
-            raise UsageError(f"--teacher-forcing is {self.teacher_forcing}", "it is a probability")
+            raise UsageError(f"--teacher-forcing is {self.teacher_forcing}", "it must be from 0 to 1")
         for name in ("val_fraction", "test_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(

@@ -71,6 +71,7 @@ WRONG_VALUES = {
             "embed_size": [-1, 10**12, 3, False, "0"],
             "dropout": [-0.1, 1, 1.5, float("nan"), float("inf"), "0", True, [0.5]],
             "cell": ["nonesuch", "../cells/gru", ESCAPE, "x" * 100_000, 3, ["gru"]],
+            "attention": [-1, 3, 4096, 4097, 10**9, 10**17, True, 2.0, "3", [3]],
             "dtype": ["float16", "object", ">f4", 8],
             "novel": [1],
         }.items()

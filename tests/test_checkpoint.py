@@ -30,12 +30,14 @@ def model(cell: str = "lstm", seed: int = 0, **config: Any) -> Checkpoint:
     return Checkpoint(network, vocabulary, {"metrics": {"loss": 1.25, "step": 7}, "seed": seed})
 
 
+@pytest.mark.parametrize("attention", [0, 1, 7])
 @pytest.mark.parametrize("embed_size", [0, 3])
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_bit_comes_back(cell, dtype, num_layers, embed_size, tmp_path):
-    saved = model(cell, dtype=dtype, num_layers=num_layers, embed_size=embed_size, dropout=0.25)
+def test_every_bit_comes_back(cell, dtype, num_layers, embed_size, attention, tmp_path):
+    sizes = {"num_layers": num_layers, "embed_size": embed_size, "attention": attention}
+    saved = model(cell, dtype=dtype, dropout=0.25, **sizes)
     checkpoint.save(tmp_path / "m.npz", saved)
     loaded = checkpoint.load(tmp_path / "m.npz")
     assert loaded.network.flat.dtype == dtype
@@ -61,6 +63,18 @@ def test_numpy_reads_it_without_pickle(cell, gates, embed_size, tmp_path):
         expected[f"rnn.bias_ih_l{layer}"] = expected[f"rnn.bias_hh_l{layer}"] = (gates * 5,)
     assert shapes == expected | ({"embed.weight": (vocab, 3)} if embed_size else {})
     assert meta["model"]["cell"] == cell and meta["format"] == 1
+
+
+def test_attention_has_names_of_its_own(tmp_path):
+    checkpoint.save(tmp_path / "m.npz", saved := model("gru", attention=7))
+    with np.load(tmp_path / "m.npz", allow_pickle=False) as file:
+        found = {name: file[name] for name in file.files if name.startswith("attn.")}
+    w = saved.network.weights
+    expected = dict(zip(("query", "key", "value"), w.attend, strict=True)) | {"out": w.context[0]}
+    assert found.keys() == {"attn.lag.bias", *(f"attn.{name}.weight" for name in expected)}
+    np.testing.assert_array_equal(found["attn.lag.bias"], w.lag)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[f"attn.{name}.weight"], array)
 
 
 def test_the_same_model_is_the_same_bytes(tmp_path):

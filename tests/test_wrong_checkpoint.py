@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import support
 from support import refused, rewrite, rewrite_meta
 
 from charrnn import checkpoint
+from charrnn.checkpoint import Checkpoint
+from charrnn.text import Vocabulary
 
 NAMES = ["vocab", "meta", "out.weight", "out.bias", "rnn.weight_ih_l0", "rnn.bias_hh_l0"]
 WEIGHTS = [name for name in NAMES if "." in name]
@@ -43,6 +46,21 @@ def test_an_array_of_another_shape(saved, name):
 def test_values_that_are_not_finite(saved, name, spoilt):
     rewrite(saved, lambda arrays: arrays[name].reshape(-1).__setitem__(0, spoilt))
     refused(saved, f"{name}.*not finite")
+
+
+@pytest.mark.parametrize("told", [0, 3, 5, 4096])
+def test_attention_that_is_not_that_of_the_arrays(tmp_path, told):
+    """Its lags, and what streams carry, have the window's size."""
+    network = support.network("gru", 4, 3, attention=4)
+    extra = {"state.carried": np.zeros((2, network.layout.carried_size), np.float32)}
+    path = tmp_path / "m.npz"
+    checkpoint.save(path, Checkpoint(network, Vocabulary.of("abcd"), {}, extra))
+    assert checkpoint.load(path).network.config.attention == 4
+    rewrite_meta(path, lambda meta: meta["model"].update(attention=told))
+    refused(path, r"attn\.lag\.bias" if told else "not expected: 'attn.key.weight'")
+    rewrite_meta(path, lambda meta: meta["model"].update(attention=4))
+    rewrite(path, lambda arrays: arrays.update({"state.carried": arrays["state.carried"][:, 1:]}))
+    refused(path, r"state\.carried")
 
 
 def test_a_newer_format(saved):

@@ -43,7 +43,7 @@ def bench(
     team = Team(threads)
     top = peak(team)
     note(f"{team.threads} threads, peak {top / 1e9:.0f} GFLOP/s; medians of alternating runs")
-    header = f"{'setup':<36} {'cell':<5} {'chars/s':>10} {'GFLOP/s':>8} {'share':>6}"
+    header = f"{'setup':<36} {'cell':<8} {'chars/s':>10} {'GFLOP/s':>8} {'share':>6}"
     if not as_json:
         print(header + (f" {'PyTorch':>10} {'ratio':>6}" if vs else ""))
     results = []
@@ -58,7 +58,7 @@ def bench(
 def line(result: dict) -> str:  # type: ignore[type-arg]
     """A row of the table."""
     ours = (
-        f"{result['setup']:<36} {result['cell']:<5} {result['chars_per_s']:>10,.0f} {result['gflops']:>8.1f}"
+        f"{result['setup']:<36} {result['cell']:<8} {result['chars_per_s']:>10,.0f} {result['gflops']:>8.1f}"
     )
     ours += f" {result['share']:>6.0%}"
     return ours + (f" {result['other']:>10,.0f} {result['ratio']:>6.2f}" if result["other"] else "")

@@ -82,11 +82,12 @@ class Run:
         flops = 6 * net.layout.products * streams.batch_size * config.seq_len
         work = sum(a.nbytes for shard in shards for a in shard.memory.values())
         memory = net.flat.nbytes * (len(shards) + 4) + work
+        looks = f", attention over {model.attention} steps" if model.attention else ""
         limit = f", or {config.max_time:g} s if that ends first" if config.max_time else ""
         for name, value in (
             ("characters", f"{corpus['train']:,} train, {corpus['val']:,} val, {corpus['test']:,} test"),
             ("vocabulary", f"{corpus['vocab']:,}"),
-            ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units, {model.dtype}"),
+            ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units{looks}, {model.dtype}"),
             ("parameters", f"{net.layout.size:,}"),
             ("steps", f"{trainer.total_steps:,}, {streams.chunks:,} an epoch{limit}"),
             ("memory", f"{memory / 1e6:,.0f} MB and the text"),
