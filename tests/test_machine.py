@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from charrnn import cells
-from charrnn.kernels import activations, optimizers, tile, update
+from charrnn.kernels import activations, attention, optimizers, tile, update
 from charrnn.kernels.jit import FLAGS
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
@@ -71,6 +71,8 @@ def test_other_hot_loops_stay_in_float32():
     x, ids = np.zeros((4, 8), np.float32), np.zeros(4, np.int32)
     assert "fpext" not in llvm(activations.softmax_cross_entropy_backward, x, ids, 0.5)
     assert "fpext" not in llvm(activations.dropout, x, x, 0.5, np.uint64(1))
+    assert "fpext" not in llvm(attention._softmax, x, np.float32(0.5), x[0], 1)
+    assert "fpext" not in llvm(attention._softmax_backward, x, x, np.float32(0.5), x[0], 1)
     assert "fpext" not in llvm(optimizers.adam, x[0], x[1], x, 0.1, 1, 0.0)
     assert "fpext" not in llvm(update.add_shards, x, 0, 8)
 
