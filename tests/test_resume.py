@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import re
@@ -68,7 +69,7 @@ def test_stops_anywhere_change_no_bit(case, fables, tmp_path, request):
     text = fables[:3000]
     whole = made(text, tmp_path / "whole.npz", cell, **config)
     log = ran(whole)
-    repeats = max(1, request.config.getoption("--stops") // (3 * len(CASES)))
+    repeats = max(1, math.ceil(request.config.getoption("--stops") / (3 * len(CASES))))
     for repeat in range(repeats):
         path, parts = tmp_path / f"{repeat}.npz", []
         for i, stop in enumerate([*stops(case + 1000 * repeat, whole.total_steps), None]):

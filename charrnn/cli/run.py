@@ -55,13 +55,18 @@ class Run:
             with (
                 JsonLog(self.log, append=self.resume) as record,
                 display(quiet) as show,
-                Stopper(trainer.stop, quiet) as stopper,
+                Stopper(trainer.stop, self._forget, quiet) as stopper,
             ):
                 for event in trainer.run():
                     record(event)
                     show(event)
                     stopper.training |= isinstance(event, Compiled)
         return stopper.code
+
+    def _forget(self) -> None:
+        """Nothing was trained: the same command is to find no results of an older run."""
+        if not self.resume and self.log.is_file():
+            self.log.unlink()
 
     def _done(self, trainer: Trainer, quiet: bool) -> bool:
         """Whether no step is left, which is said; to run then makes up for an evaluation that a kill took."""

@@ -22,11 +22,11 @@ UNTRAINED = "stopped before the first step"
 class Stopper:
     """While entered, a signal ends the run; afterwards `code` is the exit code it asks for, 0 without one.
 
-    Once `training` is set, the first calls `stop`.
+    Once `training` is set, the first calls `stop`; before, `forget`, which removes what was begun.
     """
 
-    def __init__(self, stop: Callable[[], None], quiet: bool = False):
-        self._stop, self._quiet, self.code, self.training = stop, quiet, 0, False
+    def __init__(self, stop: Callable[[], None], forget: Callable[[], None], quiet: bool = False):
+        self._stop, self._forget, self._quiet, self.code, self.training = stop, forget, quiet, 0, False
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Stopper:
@@ -53,6 +53,7 @@ class Stopper:
 
     def _say_and_leave(self) -> None:
         note(UNTRAINED, self._quiet)
+        self._forget()
         self._leave()
 
     def _leave(self) -> None:

@@ -1,0 +1,117 @@
+"""The package as plain Python: a copy of its source under another name, which runs without being compiled.
+
+Compiling a cell's kernels takes ten seconds, so a test that changes a line of them cannot wait for Numba. In
+the copy `jit` leaves functions as they are, and four things that only a compiler knows have a plain twin:
+the tiled matrix product, the choice of a cell by its type and of exp, sigmoid and tanh by the number's type.
+All else is the source that trains, line by line, as test_mistakes.py proves against the compiled kernels.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module, invalidate_caches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import charrnn
+
+SOURCE = Path(charrnn.__file__).parent
+JIT = """
+def jit(function):
+    return function
+
+reduction = jit
+
+def overload(function):
+    return jit
+"""
+TILE = """
+def packed_size(depth, columns, itemsize):
+    return depth * columns
+
+def pack(b, panels):
+    panels[: b.size] = b.ravel()
+
+def matmul(a, panels, c, accumulate):
+    depth, columns = a.shape[1], c.shape[1]
+    product = a @ panels[: depth * columns].reshape(depth, columns)
+    c[...] = c + product if accumulate else product
+"""
+CHOICE_OF_CELL = """
+def forward(cell, a, s, t):
+    sys.modules[type(cell).__module__].forward(a, s, t)
+
+def backward(cell, a, s, t, ds):
+    sys.modules[type(cell).__module__].backward(a, s, t, ds)
+"""
+CHOICE_OF_TYPE = """
+def exp(x):
+    return _exp32(x) if isinstance(x, np.float32) else _exp64(x)
+
+def _sigmoid(x):
+    return _sigmoid32(x) if isinstance(x, np.float32) else _sigmoid64(x)
+
+def _tanh(x):
+    return _tanh32(x) if isinstance(x, np.float32) else _tanh64(x)
+"""
+OVERLOAD = "from numba.extending import overload"
+NUMBERS = itertools.count()  # a name is never used twice, so no copy meets another's modules
+
+
+class Edit(NamedTuple):
+    """`old` becomes `new` in a file of the package."""
+
+    file: str
+    old: str
+    new: str
+    times: int = 1  # that `old` occurs
+
+
+def change(folder: Path, edit: Edit) -> None:
+    path = folder / edit.file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(edit.old) == edit.times, f"{edit.file} has {edit.old!r} {text.count(edit.old)} times"
+    path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+def copy(folder: Path, edits: Iterable[Edit]) -> None:
+    """The package into `folder`, with some lines changed, in plain Python."""
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__", "cli"))
+    for edit in edits:
+        change(folder, edit)
+    kernels = folder / "kernels"
+    (kernels / "jit.py").write_text(JIT, encoding="utf-8")
+    (kernels / "tile.py").write_text(TILE, encoding="utf-8")
+    for name, more in (("cell.py", CHOICE_OF_CELL), ("activations.py", CHOICE_OF_TYPE)):
+        change(folder, Edit(f"kernels/{name}", OVERLOAD, "from .jit import overload"))
+        with (kernels / name).open("a", encoding="utf-8") as file:
+            file.write(more)
+
+
+class Package:
+    """A copy that is imported: `package("kernels.model")` is its module."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __call__(self, module: str) -> Any:
+        return import_module(f"{self.name}.{module}")
+
+
+@contextmanager
+def package(tmp_path: Path, edits: Iterable[Edit] = ()) -> Iterator[Package]:
+    """A changed copy, gone from Python's modules at the end."""
+    name = f"charrnn_plain_{next(NUMBERS)}"
+    copy(tmp_path / name, edits)
+    sys.path.insert(0, str(tmp_path))
+    invalidate_caches()
+    try:
+        yield Package(name)
+    finally:
+        sys.path.remove(str(tmp_path))
+        for module in [m for m in sys.modules if m.partition(".")[0] == name]:
+            del sys.modules[module]
