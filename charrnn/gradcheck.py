@@ -13,7 +13,8 @@ from .network import Network
 from .parameters import Array
 
 LEVELS = 5  # of Richardson's extrapolation
-FLOOR = 1e-4  # smaller gradients are compared as if so large: differences carry about 1e-13 of noise
+# smaller gradients are compared as if so large: differences carry noise of about 1e-13, or 1e-5
+FLOOR = {"float64": 1e-4, "float32": 1e-2}
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Row:
     num_layers: int
     tensor: str
     elements: int
-    largest: float  # of |a - n| / max(|a| + |n|, FLOOR) over all elements, infinite where one is not finite
+    largest: float  # of |a - n| / max(|a| + |n|, FLOOR), infinite where one is not finite
     passed: bool
 
 
@@ -38,7 +39,9 @@ def check(model: ModelConfig, config: GradcheckConfig) -> Iterator[Row]:
     problem = Problem(model, config)
     for tensor, values, analytic in problem.tensors():
         numeric = problem.numeric(values, config.eps)
-        error = np.abs(analytic - numeric) / np.maximum(np.abs(analytic) + np.abs(numeric), FLOOR)
+        error = np.abs(analytic - numeric) / np.maximum(
+            np.abs(analytic) + np.abs(numeric), FLOOR[model.dtype]
+        )
         largest = float(np.max(np.where(np.isfinite(error), error, np.inf)))
         yield Row(model.cell, model.num_layers, tensor, values.size, largest, largest < config.tol)
 
