@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from . import checkpoint
 from .config import SampleConfig
 from .evaluation import Reader, Score, Tally, score_lines
+from .lag import GradientOverLag, gradient_over_lag
 from .parallel import Team
 from .sampling import sample
 
@@ -80,6 +81,15 @@ class Model:
             tallies.append(Tally())
             tallies[-1].add(scores)
         return [tally.score for tally in tallies]
+
+    def gradient_over_lag(self, text: str, lags: int = 100, positions: int = 100) -> GradientOverLag:
+        """How far back the model's losses reach: norms (lags + 1,) of their gradient by earlier states.
+
+        See lag.py, and docs/bptt.md.  Errors: TextError for a text too short, or unknown characters.
+        """
+        return gradient_over_lag(
+            self.checkpoint.network, self.checkpoint.vocabulary.encode(text), lags, positions
+        )
 
     def _reader(self) -> Reader:
         return Reader(self.checkpoint.network, self._team)

@@ -1,0 +1,60 @@
+"""What the documentation names is there: equations, functions, files."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+CELLS = sorted((ROOT / "charrnn" / "cells").glob("[!_]*.py"))
+BPTT = (ROOT / "docs" / "bptt.md").read_text(encoding="utf-8")
+
+
+def numbers(text: str) -> set[int]:
+    """The equations that a text names: (1), (2) ..."""
+    return {int(number) for number in re.findall(r"\((\d+)\)", text)}
+
+
+def defined(file: Path) -> set[int]:
+    """The equations of a file's docstring."""
+    return numbers(ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "")
+
+
+def sections() -> list[tuple[Path, str]]:
+    """The parts of bptt.md whose heading names a file."""
+    parts = re.split(r"^##+ ", BPTT, flags=re.MULTILINE)
+    named = [(re.search(r"`(charrnn/\S+\.py)`", part.split("\n")[0]), part) for part in parts]
+    return [(ROOT / match[1], part) for match, part in named if match]
+
+
+def test_every_cell_and_attention_has_its_section():
+    assert sorted(file for file, _ in sections()) == [*CELLS, ROOT / "charrnn/kernels/attention.py"]
+
+
+@pytest.mark.parametrize("file, section", sections(), ids=lambda part: getattr(part, "stem", ""))
+def test_a_section_derives_the_equations_of_its_file(file, section):
+    assert numbers(section) == defined(file)
+
+
+@pytest.mark.parametrize("file", CELLS, ids=lambda file: file.stem)
+def test_every_equation_of_a_cell_is_on_a_line_of_code(file):
+    lines = file.read_text(encoding="utf-8").split("\n")
+    comments = " ".join(line.partition("#")[2] for line in lines if line.startswith("    "))
+    assert defined(file) == numbers(comments) == set(range(1, len(defined(file)) + 1))
+
+
+@pytest.mark.parametrize("file, name", sorted(set(re.findall(r"`(charrnn/\S+\.py): (\w+)`", BPTT))))
+def test_a_function_that_is_named_is_there(file, name):
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_point_at_files(page):
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert not missing, f"{page.name} links to {', '.join(missing)}"
