@@ -37,10 +37,11 @@ def gradient(tensors: str) -> dict[str, str]:
     return {"gradient": tensors}
 
 
-def lookahead(old: str, array: str) -> Edit:
+def lookahead(array: str) -> Edit:
     """Each step's window of attention moved by one: the own step is replaced by the one to come."""
-    new = old.replace(f"{array}[s]", f"{array}[min(s + 1, carried + steps - 1)]")
-    return Edit(ATTENTION, old, new)
+    rest = f"\n        layer.zero({array}[t, :first])"
+    moved = "first, end = max(t + 1, oldest), min(t + 1 + window, p.shape[1])"
+    return Edit(ATTENTION, f"first, end = max(t, oldest), t + window{rest}", f"{moved}{rest}")
 
 
 def after_backward(line: str) -> Edit:
@@ -51,15 +52,8 @@ def after_backward(line: str) -> Edit:
 
 B = "work.ds_rows.shape[2]"  # sequences
 H_PREV = "h_prev = work.s_rows[l, 0, :n]"
-NATS = "nats[row] = math.log(np.float64(total)) + np.float64(highest) - np.float64(target)"
-NO_MAXIMUM = Edit(SOFTMAX, "highest = _largest(p)", "highest = p.dtype.type(0)")
-AHEAD = [lookahead("_dot(q, keys[s])", "keys"), lookahead("_add_scaled(p[s - t], values[s], c)", "values")]
-AHEAD_BACKWARD = [
-    lookahead("_dot(dc, values[s])", "values"),
-    lookahead("_add_scaled(p[s - t], dc, dvalues[s])", "dvalues"),
-    lookahead("_add_scaled(scale * de, keys[s], dq)", "keys"),
-    lookahead("_add_scaled(scale * de, q, dkeys[s])", "dkeys"),
-]
+NATS = "nats[row] = math.log(np.float64(sum_)) + np.float64(highest) - np.float64(target)"
+NO_MAXIMUM = Edit(SOFTMAX, "highest = largest(p)", "highest = p.dtype.type(0)")
 
 THROUGH_TIME = [
     Mistake(
@@ -180,26 +174,25 @@ LOSS = [
     ),
     Mistake(
         *(12, "the softmax's Jacobian taken as its diagonal", ["rnn"]),
-        [Edit(ATTENTION, "* (dp[s - t] - mean)", "* (1 - p[s - t]) * dp[s - t]")],
+        [Edit(ATTENTION, "* (de[i] - mean)", "* (1 - share[i]) * de[i]")],
         gradient(f"{BELOW} attn.query.weight attn.key.weight attn.lag.bias carried?keys*"),
         ATTEND,
     ),
     Mistake(
         *(12, "the future not masked", ["rnn"]),
-        AHEAD,
-        gradient(f"{BELOW} attn.query.weight attn.key.weight attn.value.weight attn.lag.bias carried?keys*")
-        | {"future": "nats"},
+        [lookahead("p")],
+        gradient(f"{BELOW} attn.query.weight attn.key.weight attn.lag.bias") | {"future": "nats"},
         ATTEND,
     ),
     Mistake(
         *(12, "the future not masked, in both passes", ["rnn"]),
-        [*AHEAD, *AHEAD_BACKWARD],
+        [lookahead("p"), lookahead("dp")],
         gradient(NOTHING) | {"future": "nats"},
         ATTEND,
     ),
     Mistake(
         *(12, "the keys' gradient missing", ["rnn"]),
-        [Edit(ATTENTION, "_add_scaled(scale * de, q, dkeys[s])", "pass")],
+        [Edit(ATTENTION, "matmul(dp.T, work.panels, work.dkeys[b], False)", "work.dkeys[b][...] = 0")],
         gradient(f"{BELOW} attn.key.weight carried?keys*"),
         ATTEND,
     ),

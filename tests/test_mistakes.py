@@ -128,7 +128,7 @@ MODELS = sorted({(cell, *mistake.config.items()) for mistake in MISTAKES for cel
 def test_without_a_mistake_every_check_passes(tmp_path, cell, config):
     with plain.package(tmp_path) as package:
         for name, check in CHECKS.items():
-            if name != "oracle" or "attention" not in config:  # naive.py knows no attention
+            if name != "oracle" or "attention" not in config:  # naive.py carries no keys
                 found = check(package, cell, **config)
                 assert max(found.values()) < NOISE, f"{name}: {found}"
 
