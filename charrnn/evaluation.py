@@ -96,15 +96,16 @@ class Reader:
 
     A long piece is cut into up to 64 streams by its length alone, so that the figures are the same for
     any number of threads. Each stream but the first starts on a state warmed up on the 512 characters
-    before it, in place of the state carried through all of them; the mean over Shakespeare's last tenth
+    (and attention's window) before it, in place of the state carried through all; the mean over Shakespeare's last tenth
     differs by 3e-9 from that of a single stream, a single character's by 4e-5 at most.
     """
 
     def __init__(self, network: Network, team: Team, stopped: Callable[[], bool] = lambda: False):
         network.pack(back=False)
         self._network, self._team, self._stopped = network, team, stopped
+        self._warm_up = WARM_UP + network.config.attention
         self._carried = network.shard(1, CHUNK)
-        self._before: Ids = np.empty(0, np.uint8)  # the last characters, WARM_UP + 1 of them at most
+        self._before: Ids = np.empty(0, np.uint8)  # the last characters, _warm_up + 1 of them at most
         self._behind = False  # whether _carried has yet to read them
 
     def read(self, ids: Ids) -> Scores:
@@ -112,17 +113,17 @@ class Reader:
         text = np.concatenate([self._before, ids])
         scores = Scores.unknown(len(text))
         first = max(1, len(self._before))  # to be scored
-        streams = max(1, min(STREAMS, (len(text) - first) // STREAM))
+        streams = max(1, min(STREAMS, (len(text) - first) * WARM_UP // (STREAM * self._warm_up)))
         length = -(-(len(text) - first) // streams)
         stops = np.minimum(first + np.arange(1, streams + 1) * length, len(text))
         starts = np.minimum(first + np.arange(streams) * length, stops)
         if len(text) > first:
             if self._behind:
                 self._catch_up()
-            begins = np.where(starts > first, starts - WARM_UP, first)
+            begins = np.where(starts > first, starts - self._warm_up, first)
             self._side_by_side(text, begins, starts, stops, scores)
         self._behind = self._behind or streams > 1
-        self._before = text[-WARM_UP - 1 :]
+        self._before = text[-self._warm_up - 1 :]
         return scores.part(len(text) - len(ids), len(text))
 
     def _catch_up(self) -> None:

@@ -29,7 +29,7 @@ def output(path: Path) -> Iterator[None]:
     The lock is the kernel's and ends with the process, however it ends.
     Errors: CheckpointError if another process holds it, or the folder cannot be written.
     """
-    name = path.with_name(f".{path.name}.lock")
+    name = path.with_name(f".{path.name.removesuffix('.npz')}.lock")  # with and without .npz is one run
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         held = _acquire(name)

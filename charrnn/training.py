@@ -58,6 +58,11 @@ class Trainer:
         self.config, self.vocabulary = config.tuned(model), corpus.vocabulary
         split = Split.of(corpus.ids, 0.0 if val is not None else config.val_fraction, config.test_fraction)
         self.split = split if val is None else replace(split, val=val)
+        if not len(self.split.val) and (config.patience or config.lr_schedule == "plateau"):
+            raise UsageError(
+                "--patience and --lr-schedule plateau need a text to validate on, and there is none",
+                "name one with --val or --val-fraction",
+            )
         self.streams = Streams.of(self.split.train, config.batch_size, config.seq_len)
         self.network = network or Network(model, len(self.vocabulary), seed=config.seed)
         self.team = Team(config.threads)
@@ -126,6 +131,7 @@ class Trainer:
             if not self._saved:
                 self.files.remove_kept(0, 0)
                 yield from self._save_last()
+                self.files.path.unlink(missing_ok=True)  # of an older run, which this one overwrites
             reason = yield from self._steps(clock)
             yield from self._finish(clock, reason)
         except DivergedError:

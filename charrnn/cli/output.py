@@ -23,7 +23,7 @@ def open_closed_streams() -> None:
                 os.dup2(null, number)
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # in a locale that cannot say it
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale
 
 
 def drop_unwritten() -> None:
@@ -49,7 +49,14 @@ def visible(text: str, keep: str = "") -> str:
     surrogates and odd line ends; spaces of any width may stay, and so may JOINERS.
     """
     hidden = {c for c in set(text) if not c.isprintable() and unicodedata.category(c) != "Zs"}
-    return text.translate({ord(c): repr(c)[1:-1] for c in hidden.difference(keep, JOINERS)})
+    return text.translate({ord(c): _escape(c) for c in hidden.difference(keep, JOINERS)})
+
+
+def _escape(character: str) -> str:
+    """As in a Python string; a byte that is no UTF-8, kept as a lone surrogate, as that byte."""
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return repr(character)[1:-1]
 
 
 def json_line(value: Any) -> str:

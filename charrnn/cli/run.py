@@ -37,13 +37,15 @@ class Run:
     extend_vocab: bool
     resume: bool
     command: list[str]
+    quiet: bool = False
 
-    def __call__(self, quiet: bool) -> int:
+    def __call__(self) -> int:
         """Train, log and show it; the exit code."""
         from ..lock import output
         from .display import display
         from .signals import Stopper
 
+        quiet = self.quiet
         cells.find(self.model.cell)  # before a text is read that may be long
         trainer = self.trainer()
         make_folder(self.path.parent)
@@ -51,7 +53,7 @@ class Run:
         with output(self.path):
             if self.resume:
                 trainer.resume()
-                quiet = self._done(trainer, quiet) or quiet
+                quiet = self._done(trainer) or quiet
             with (
                 JsonLog(self.log, append=self.resume) as record,
                 display(quiet) as show,
@@ -68,7 +70,7 @@ class Run:
         if not self.resume and self.log.is_file():
             self.log.unlink()
 
-    def _done(self, trainer: Trainer, quiet: bool) -> bool:
+    def _done(self, trainer: Trainer) -> bool:
         """Whether no step is left, which is said; to run then makes up for an evaluation that a kill took."""
         from .console import note
 
@@ -76,7 +78,7 @@ class Run:
         if step < total:
             return False
         more = "--max-steps" if trainer.config.max_steps == total else "--epochs"
-        note(f"nothing left to do: {step:,} of {total:,} steps are done; to go on, raise {more}", quiet)
+        note(f"nothing left to do: {step:,} of {total:,} steps are done; to go on, raise {more}", self.quiet)
         return True
 
     def dry(self) -> int:
@@ -141,7 +143,7 @@ class Run:
         assert self.val
         ids, skipped = encode(self.val, vocabulary, config.encoding, config.unknown)
         if skipped:
-            note(f"{self.val}: {skipped:,} characters that training never saw were left out")
+            note(f"{self.val}: {skipped:,} characters that training never saw were left out", self.quiet)
         if len(ids) < 2:
             raise TextError(f"{self.val} has {len(ids)} characters", "validation needs at least 2")
         return ids

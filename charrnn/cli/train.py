@@ -114,8 +114,9 @@ def train(
         extend_vocab=extend_vocab,
         resume=resume,
         command=["charrnn", *sys.argv[1:]],
+        quiet=quiet,
     )
     inputs = [*corpus, *filter(None, (val, init_from))]
     refuse_to_read_stdin_twice(inputs)
     refuse_to_overwrite(path, run.log, inputs, force or resume or dry_run)
-    raise typer.Exit(run.dry() if dry_run else run(quiet))
+    raise typer.Exit(run.dry() if dry_run else run())
