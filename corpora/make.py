@@ -1,0 +1,206 @@
+"""Texts whose entropy is known exactly, so that a model's loss can be held against the best possible one.
+
+    python corpora/make.py markov --lines 20000 --seed 0 > corpora/markov.txt
+
+The text goes to stdout, its entropy per character to stderr. Of Python's generator only random() is used,
+whose sequence is guaranteed: the same command gives the same bytes on every machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from bisect import bisect
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+SYMBOLS = "abcdefgh\n"  # of the Markov source, where a line's end is a symbol like any other
+BRACKETS = ["()", "[]", "{}", "<>"]
+
+
+def stationary(chain: Array) -> Array:
+    """The share of time that an irreducible Markov chain spends in each state."""
+    states = len(chain)
+    equations = np.vstack([chain.T - np.eye(states), np.ones(states)])
+    solution: Array = np.linalg.lstsq(equations, np.eye(states + 1)[states])[0]
+    return solution
+
+
+def nats(chances: Array) -> Array:
+    """The entropy of each row of probabilities, in nats."""
+    entropy: Array = -np.sum(chances * np.log(np.where(chances > 0, chances, 1.0)), axis=-1)
+    return entropy
+
+
+def split_pairs(
+    rng: Random, largest: int = 99, share: float = 0.0
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """All pairs of numbers up to `largest`: those kept, and those held out, each in both its orders."""
+    kept: list[tuple[int, int]] = []
+    held: list[tuple[int, int]] = []
+    for a in range(largest + 1):
+        for b in range(a, largest + 1):
+            (held if rng.random() < share else kept).extend(sorted({(a, b), (b, a)}))
+    return kept, held
+
+
+def sum_line(a: int, b: int) -> str:
+    """One line of arithmetic."""
+    return f"{a}+{b}={a + b}\n"
+
+
+def sums(rng: Random, pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Lines of sums of pairs, each as likely as the other."""
+    while True:
+        yield sum_line(*pairs[int(rng.random() * len(pairs))])
+
+
+def sums_entropy(pairs: Sequence[tuple[int, int]]) -> float:
+    """Nats per character: only the choice of the pair is free."""
+    return math.log(len(pairs)) * len(pairs) / sum(len(sum_line(*pair)) for pair in pairs)
+
+
+def copies(rng: Random, shortest: int = 5, longest: int = 15, gap: int = 10) -> Iterator[str]:
+    """Lines of random letters, a gap, and the same letters; every length is as likely as the other."""
+    while True:
+        length = shortest + int(rng.random() * (longest - shortest + 1))
+        word = "".join(LETTERS[int(rng.random() * len(LETTERS))] for _ in range(length))
+        yield f"{word}{' ' * gap}{word}\n"
+
+
+def copies_entropy(shortest: int = 5, longest: int = 15, gap: int = 10) -> float:
+    """Nats per character: the length is free and the first letters are, but not their copy."""
+    length = (shortest + longest) / 2
+    return (math.log(longest - shortest + 1) + length * math.log(len(LETTERS))) / (2 * length + gap + 1)
+
+
+def markov_weights(rng: Random, order: int = 2) -> list[list[float]]:
+    """A weight for each symbol after each context of `order` symbols; products, so that some are rare."""
+    contexts = len(SYMBOLS) ** order
+    return [[rng.random() * rng.random() * rng.random() for _ in SYMBOLS] for _ in range(contexts)]
+
+
+def markov(rng: Random, weights: Sequence[Sequence[float]]) -> Iterator[str]:
+    """Lines of a Markov source, which begins as if after line ends alone."""
+    cumulative = [list(accumulate(row)) for row in weights]
+    context, line = len(weights) - 1, ""
+    while True:
+        row = cumulative[context]
+        symbol = bisect(row, rng.random() * row[-1])
+        context = (context * len(SYMBOLS) + symbol) % len(weights)
+        line += SYMBOLS[symbol]
+        if line.endswith("\n"):
+            yield line
+            line = ""
+
+
+def markov_entropy(weights: Sequence[Sequence[float]]) -> float:
+    """Nats per character: each context's, in proportion to how often the source is there."""
+    chances = np.array(weights) / np.sum(weights, axis=1, keepdims=True)
+    contexts, symbols = chances.shape
+    chain = np.zeros((contexts, contexts))
+    for context in range(contexts):
+        for symbol in range(symbols):
+            chain[context, (context * symbols + symbol) % contexts] += chances[context, symbol]
+    return float(stationary(chain) @ nats(chances))
+
+
+def open_chances(deepest: int = 8, opening: float = 0.5, stop: float = 0.25) -> list[float]:
+    """The probability of an opening bracket at each depth; at depth 0 the other choice ends the line."""
+    return [1 - stop, *[opening] * (deepest - 1), 0.0]
+
+
+def brackets(rng: Random, chances: Sequence[float]) -> Iterator[str]:
+    """Lines of balanced brackets; none is empty."""
+    while True:
+        line, closing = "", ""  # the brackets that are due, the next one last
+        while not line or closing or rng.random() < chances[0]:
+            if not closing or rng.random() < chances[len(closing)]:
+                kind = BRACKETS[int(rng.random() * len(BRACKETS))]
+                line, closing = line + kind[0], closing + kind[1]
+            else:
+                line, closing = line + closing[-1], closing[:-1]
+        yield line + "\n"
+
+
+def brackets_entropy(chances: Sequence[float]) -> float:
+    """Nats per character, from the chain of depths and of a last state, the beginning of a line."""
+    start = len(chances)
+    chain, entropy = np.zeros((start + 1, start + 1)), np.zeros(start + 1)
+    for state, chance in enumerate([*chances, 1.0]):
+        chain[state, 1 if state == start else state + 1] += chance
+        chain[state, start if state == 0 else state - 1] += 1 - chance
+        entropy[state] = nats(np.array([chance, 1 - chance])) + chance * math.log(len(BRACKETS))
+    return float(stationary(chain) @ entropy)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(description="Write a text whose entropy is known to stdout.")
+    kinds = result.add_subparsers(dest="kind", required=True)
+    options: dict[str, dict[str, tuple[Any, str]]] = {
+        "sums": {
+            "--largest": (99, "largest number that is added"),
+            "--hold-out": ("", "write pairs that the text lacks to this file, each once"),
+            "--share": (0.1, "share of the pairs that --hold-out takes"),
+        },
+        "copy": {
+            "--shortest": (5, "fewest letters"),
+            "--longest": (15, "most letters"),
+            "--gap": (10, "spaces between the letters and their copy"),
+        },
+        "markov": {
+            "--order": (2, "how many characters the next one depends on"),
+            "--source": (0, "seed of the probabilities; --seed is that of the text"),
+        },
+        "brackets": {
+            "--depth": (8, "most brackets that are open at once"),
+            "--opening": (0.5, "probability of an opening bracket inside another"),
+            "--stop": (0.25, "probability that a line ends where all brackets are closed"),
+        },
+    }
+    for kind, own in options.items():
+        command = kinds.add_parser(kind, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        for name, (default, text) in ({"--lines": (1000, "size"), "--seed": (0, "seed")} | own).items():
+            command.add_argument(name, type=type(default), default=default, help=text)
+    return result
+
+
+def made(args: argparse.Namespace) -> tuple[Iterator[str], float]:
+    """The lines that were asked for, without end, and their entropy in nats per character."""
+    rng = Random(args.seed)
+    if args.kind == "sums":
+        pairs, held = split_pairs(rng, args.largest, args.share if args.hold_out else 0.0)
+        if args.hold_out:
+            Path(args.hold_out).write_text("".join(sum_line(*pair) for pair in held), encoding="utf-8")
+        return sums(rng, pairs), sums_entropy(pairs)
+    if args.kind == "copy":
+        sizes = (args.shortest, args.longest, args.gap)
+        return copies(rng, *sizes), copies_entropy(*sizes)
+    if args.kind == "markov":
+        weights = markov_weights(Random(args.source), args.order)
+        return markov(rng, weights), markov_entropy(weights)
+    chances = open_chances(args.depth, args.opening, args.stop)
+    return brackets(rng, chances), brackets_entropy(chances)
+
+
+def main() -> None:
+    """Write the text and say what its entropy is."""
+    args = parser().parse_args()
+    lines, entropy = made(args)
+    sys.stdout.writelines(islice(lines, args.lines))
+    print(f"{entropy:.6f} nats = {entropy / math.log(2):.6f} bits per character", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
