@@ -95,9 +95,9 @@ class Reader:
     """A text that comes piece by piece, each character scored given all before it.
 
     A long piece is cut into up to 64 streams by its length alone, so that the figures are the same for
-    any number of threads. Each stream but the first starts on a state warmed up on the 512 characters
-    (and attention's window) before it, in place of the state carried through all; the mean over Shakespeare's last tenth
-    differs by 3e-9 from that of a single stream, a single character's by 4e-5 at most.
+    any number of threads. Each stream but the first starts on a state warmed up on the 512 characters (and
+    the window of attention) before it, in place of the state carried through all of them; the mean over
+    Shakespeare's last tenth differs by 3e-9 from that of one stream, a single character's by 4e-5 at most.
     """
 
     def __init__(self, network: Network, team: Team, stopped: Callable[[], bool] = lambda: False):

@@ -13,7 +13,7 @@ from .config import EvalConfig
 from .corpus import known_blocks, name_of
 from .dynamic import DynamicReader
 from .errors import TextError
-from .evaluation import Reader, Score, Scores, Tally, score_lines
+from .evaluation import PIECE, Reader, Score, Scores, Tally, score_lines
 from .parallel import Team
 from .text import Ids
 
@@ -48,7 +48,7 @@ class Scorer:
     def whole(self, path: Path) -> tuple[Score, int]:
         """A text's score, and how many characters were skipped.  Errors: TextError, as for all here."""
         tally, read, before = Tally(), 0, self.skipped
-        for piece in self.pieces(path):
+        for piece in self.pieces(path, PIECE):
             tally.add(piece.scores)
             read += len(piece.points)
         skipped = self.skipped - before
@@ -64,10 +64,14 @@ class Scorer:
             tally.add(line.scores)
             yield self.vocabulary.text_of(line.points).removesuffix("\n"), tally.score
 
-    def pieces(self, path: Path) -> Iterator[Piece]:
-        """A text in pieces as they are read, which have whole lines where each line stands alone."""
+    def pieces(self, path: Path, size: int = 0) -> Iterator[Piece]:
+        """A text in pieces as they are read, which have whole lines where each line stands alone.
+
+        size: of all but the last, for the same figures to the last bit however a text arrives; 0: any.
+        """
         alone, reader = self._config.stateless, self._reader()
         blocks = known_blocks(path, self.vocabulary, self._config.encoding, self._config.unknown)
+        blocks = _of_size(blocks, size) if size else blocks
         for points, known in _whole_lines(blocks) if alone else blocks:
             ids = self.vocabulary.ids_of(points[known])
             scores = Scores.unknown(len(points))
@@ -100,6 +104,22 @@ def _whole_lines(blocks: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]
             rest = []
             points, known = points[cut:], known[cut:]
         rest.append((points, known))
+    points, known = _joined(rest)
+    if len(points):
+        yield points, known
+
+
+def _of_size(blocks: Iterator[tuple[Ids, Ids]], size: int) -> Iterator[tuple[Ids, Ids]]:
+    """Blocks cut anew to `size` characters, but for the last."""
+    rest: list[tuple[Ids, Ids]] = []
+    length = 0
+    for block in blocks:
+        rest.append(block)
+        length += len(block[0])
+        while length >= size:
+            points, known = _joined(rest)
+            yield points[:size], known[:size]
+            rest, length = [(points[size:], known[size:])], length - size
     points, known = _joined(rest)
     if len(points):
         yield points, known

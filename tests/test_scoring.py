@@ -166,6 +166,17 @@ def test_lines_add_up_to_the_whole_text(model, tmp_path):
     np.testing.assert_allclose(seen[~np.isnan(seen)][:499], known, rtol=0, atol=1e-9)
 
 
+def test_the_figures_of_a_text_have_the_same_bits_however_it_arrives(model, tmp_path, monkeypatch):
+    path = tmp_path / "t.txt"
+    path.write_text(LINES * 2)  # several pieces of several streams
+    monkeypatch.setattr("charrnn.scoring.PIECE", 10_000)
+    figures = set()
+    for block in (1000, 4096, 1 << 20):
+        monkeypatch.setattr("charrnn.corpus.BLOCK", block)
+        figures.add(scorer(model, unknown="skip").whole(path))
+    assert len(figures) == 1
+
+
 def test_lines_alone_are_scored_after_a_newline(model, tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("ab\ncc\nab")

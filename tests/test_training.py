@@ -16,7 +16,7 @@ from support import CELLS
 from charrnn import checkpoint, events, training
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import from_text
-from charrnn.errors import DivergedError, TextError
+from charrnn.errors import DivergedError, TextError, UsageError
 from charrnn.evaluation import score
 from charrnn.network import Shard
 from charrnn.parallel import Team
@@ -274,3 +274,19 @@ def test_the_learning_rate_suits_optimiser_and_width_unless_it_is_given():
     assert rate(64) == rate(128) == 2 * rate(256) == 4 * rate(512)
     assert rate(64, optimizer="sgd") == rate(512, optimizer="sgd") > 1
     assert rate(512, lr=0.125) == 0.125
+
+
+def test_an_older_model_is_gone_once_the_run_that_overwrites_it_has_begun(fables, tmp_path):
+    """Or a run that ends early would leave that model under its name."""
+    path = tmp_path / "m.npz"
+    path.write_bytes(b"an older model")
+    for event in trainer(fables[:500], path, {"hidden_size": 8}, max_steps=3, eval_every=3).run():
+        if isinstance(event, events.Step):
+            break
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("config", [{"patience": 2}, {"lr_schedule": "plateau"}])
+def test_what_needs_a_validation_is_refused_without_one(config, fables, tmp_path):
+    with pytest.raises(UsageError, match="--val"):
+        trainer(fables[:500], tmp_path / "m.npz", **config)
