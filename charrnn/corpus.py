@@ -89,7 +89,7 @@ def known_blocks(
 
 
 def blocks(path: Path, encoding: str, level: str, digest: Digest = bool) -> Iterator[Ids]:
-    """A file's code points or bytes, some millions at a time; digest: called with what is read."""
+    """A file's code points or bytes, about a million at a time; digest: called with what is read."""
     if level == "byte":
         return (np.frombuffer(block, np.uint8) for block in _bytes(path, digest))
     return (code_points(block) for block in _decoded(path, encoding, digest))

@@ -12,17 +12,13 @@ import typer
 
 from ..config import SampleConfig, one_of
 from ..errors import UsageError
+from .options import option
 from .output import json_line, write
 
 if TYPE_CHECKING:
     from ..sampling import Block
 
 DEFAULT = SampleConfig()
-
-
-def option(group: str, text: str, *names: str, **more: Any) -> Any:
-    """An option in a group of --help."""
-    return typer.Option(*names, help=text, rich_help_panel=group, **more)
 
 
 def sample(

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .. import cells
 from ..config import OPTIMIZERS, SCHEDULES, ModelConfig, TrainConfig
 from .files import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
+from .options import option
 from .run import Run
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
-
-
-def option(group: str, text: str, *names: str, **more: Any) -> Any:
-    """An option in a group of --help."""
-    return typer.Option(*names, help=text, rich_help_panel=group, **more)
 
 
 def train(
