@@ -292,6 +292,13 @@ def test_version_and_help(tmp_path):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_stands_in_a_group_and_every_command_can_be_quiet(name):
+    options = [p for p in COMMANDS[name].params if p.param_type_name == "option"]
+    assert [p.name for p in options if not p.rich_help_panel] == []
+    assert "-q" in {spelling for p in options for spelling in p.opts}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained_and_every_command_has_an_example_that_parses(name):
     command = COMMANDS[name]
     for parameter in command.params:

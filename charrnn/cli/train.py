@@ -21,7 +21,7 @@ def train(
     context: typer.Context,
     corpus: Annotated[
         list[Path],
-        typer.Argument(metavar="CORPUS...", help="Text files (also .gz .bz2 .xz), read as one; - is stdin."),
+        typer.Argument(metavar="CORPUS", help="Text files (also .gz .bz2 .xz), read as one; - is stdin."),
     ],
     encoding: Annotated[str, option("Data", "Of the corpus and of --val.")] = TRAIN.encoding,
     level: Annotated[str, option("Data", "char or byte: what is predicted.")] = TRAIN.level,
