@@ -14,11 +14,13 @@ import numpy as np
 from . import __version__, cells, npz
 from .config import ModelConfig
 from .errors import CheckpointError, UsageError
+from .kernels.jit import VERSIONS as LIBRARIES
 from .meta import FORMAT, LONGEST_META, TABLES, NewerFormat, parse
 from .network import Network
 from .parameters import Array, Layout
 from .text import CODE_POINTS, Vocabulary
 
+VERSIONS = {"version": __version__, **LIBRARIES}  # which another's bits may depend on
 LONGEST_REASON = 300  # characters
 
 
@@ -28,7 +30,7 @@ class Checkpoint:
 
     network: Network
     vocabulary: Vocabulary
-    meta: dict[str, Any]  # format, version, model; from training: corpus, training, metrics, command
+    meta: dict[str, Any]  # format, versions, model; from training: corpus, training, metrics, command
     extra: dict[str, Array] = field(default_factory=dict)  # optim.* and state.*, to go on training
 
 
@@ -45,7 +47,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     network = checkpoint.network
     if not all(np.isfinite(array).all() for array in (network.flat, *checkpoint.extra.values())):
         raise CheckpointError(f"the parameters are not finite: {path} is left as it was", "lower --lr")
-    meta = {"format": FORMAT, "version": __version__, "model": asdict(network.config)}
+    meta = {"format": FORMAT, **VERSIONS, "model": asdict(network.config)}
     meta |= {"level": checkpoint.vocabulary.level} | checkpoint.meta
     arrays = network.layout.export(network.flat) | checkpoint.extra
     arrays["vocab"] = checkpoint.vocabulary.points

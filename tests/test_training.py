@@ -290,3 +290,13 @@ def test_an_older_model_is_gone_once_the_run_that_overwrites_it_has_begun(fables
 def test_what_needs_a_validation_is_refused_without_one(config, fables, tmp_path):
     with pytest.raises(UsageError, match="--val"):
         trainer(fables[:500], tmp_path / "m.npz", **config)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("model", [{}, {"cell": "gru", "num_layers": 2, "embed_size": 5, "attention": 3}])
+def test_the_memory_foretold_is_the_memory_taken(fables, tmp_path, model, optimizer):
+    run = trainer(fables[:2000], tmp_path / "m.npz", model, batch_size=20, seq_len=9, optimizer=optimizer)
+    learner, network = run.learner, run.network
+    taken = [network.flat, *network.panels, learner.slots, learner.parallel.grads]
+    taken += [array for shard in learner.parallel.shards for array in shard.memory.values()]
+    assert run.plan.nbytes == sum(array.nbytes for array in taken)

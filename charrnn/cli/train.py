@@ -76,12 +76,14 @@ def train(
         Path | None, option("Run", "Default: checkpoints/CORPUS-CELL.npz, with bytes CORPUS-CELL-bytes.npz.")
     ] = None,
     resume: Annotated[bool, option("Run", "Go on from NAME.last.npz, to the same bits.", "--resume")] = False,
-    init_from: Annotated[Path | None, option("Run", "Fine-tune this checkpoint.")] = None,
+    init_from: Annotated[
+        Path | None, option("Run", "Fine-tune this checkpoint; with --resume, none but this.")
+    ] = None,
     extend_vocab: Annotated[bool, option("Run", "Add characters it lacks, or refuse them.")] = True,
     save_every: Annotated[int, option("Run", "Steps between saves; 0: each validation.")] = TRAIN.save_every,
     keep_last: Annotated[int, option("Run", "Keep the last N models too.")] = TRAIN.keep_last,
     sample_every: Annotated[int, option("Run", "Steps between samples; 0: none.")] = TRAIN.sample_every,
-    log: Annotated[Path | None, option("Run", "Default: beside the checkpoint, .jsonl.")] = None,
+    log: Annotated[Path | None, option("Run", "Default: beside the checkpoint, .jsonl; - is stdout.")] = None,
     force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
     seed: Annotated[int, option("Run", "The same seed gives the same bits.")] = TRAIN.seed,
     threads: Annotated[int, option("Run", "0: every core this process may use.")] = TRAIN.threads,
