@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from .parameters import Array, Layout
 from .text import CODE_POINTS, Vocabulary
 
 VERSIONS = {"version": __version__, **LIBRARIES}  # which another's bits may depend on
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LONGEST_REASON = 300  # characters
 
 
@@ -60,7 +62,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     except ValueError as error:
         raise CheckpointError(f"{path} could not be written: {error}") from error
     except OSError as error:
-        raise CheckpointError(f"{path} could not be written: {error.strerror or error}") from error
+        remedy = "make room on the disk" if error.errno in FULL else "choose another --out"
+        reason = f"{path} could not be written: {error.strerror or error}"
+        raise CheckpointError(reason, f"{remedy}; what was saved before is intact") from error
 
 
 def load(path: Path) -> Checkpoint:
@@ -78,14 +82,18 @@ def load(path: Path) -> Checkpoint:
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}", "check the path") from None
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise CheckpointError(
+            f"{path} cannot be read: {error.strerror or error}", "check that it may be read"
+        ) from None
     except NewerFormat as error:
         raise CheckpointError(f"{path} {error}", "update charrnn") from None
     except MemoryError:
         raise CheckpointError(f"{path} is too large for the memory there is") from None
     except (ValueError, UsageError, RecursionError) as error:
         reason = str(error)[:LONGEST_REASON]  # which may quote the file
-        raise CheckpointError(f"{path} is no charrnn checkpoint: {reason}") from None
+        raise CheckpointError(
+            f"{path} is no charrnn checkpoint: {reason}", "name a .npz file that charrnn train wrote"
+        ) from None
 
 
 def _load(file: IO[bytes]) -> Checkpoint:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..config import EvalConfig
-from .files import name_of
+from .files import name_of, refuse_to_read_stdin_twice
 from .options import option
 from .output import json_line, visible, write
 
@@ -57,6 +57,7 @@ def evaluate(
     Example: charrnn eval ckpt.npz unseen.txt
     """
     from ..checkpoint import load
+    from ..corpus import look_at
     from ..errors import UsageError
     from ..parallel import Team
     from ..scoring import Scorer
@@ -65,6 +66,8 @@ def evaluate(
     if per_line + per_char + as_json > 1:
         raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
+    refuse_to_read_stdin_twice(texts)
+    look_at(texts)  # before the first is scored, which may take long
     scorer = Scorer(load(checkpoint), config, Team(threads))
     with explain_compiling(quiet):
         scorer.compile()

@@ -41,14 +41,14 @@ def refuse_to_overwrite(checkpoint: Path, log: Path, inputs: Sequence[Path], for
     """Errors: UsageError if results would replace what is read, or, without `force`, older results."""
     from ..checkpoint import last_path  # numpy and Numba come with it
 
-    last = last_path(checkpoint)
-    outputs = [(checkpoint, "--out"), (last, "--out"), *([(log, "--log")] if log != STDIO else [])]
-    for path, option in outputs:
+    logs = [(log, "--log")] if log != STDIO else []
+    for path, option in ((checkpoint, "--out"), *logs):
         if path.is_dir():
             raise UsageError(f"{path} is a folder", f"name a file with {option}")
+    last = last_path(checkpoint)
     if any(same(log, path) for path in (checkpoint, last)):
         raise UsageError(f"{log} would be both checkpoint and log", "choose another --out or --log")
-    for path, option in outputs:
+    for path, option in ((checkpoint, "--out"), (last, "--out"), *logs):
         if any(same(path, read) for read in inputs):
             raise UsageError(f"{path} is read by this run", f"choose another {option}")
         if path.is_file() and not force:
