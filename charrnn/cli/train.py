@@ -77,7 +77,7 @@ def train(
     ] = None,
     resume: Annotated[bool, option("Run", "Go on from NAME.last.npz, to the same bits.", "--resume")] = False,
     init_from: Annotated[
-        Path | None, option("Run", "Fine-tune this checkpoint; with --resume, none but this.")
+        Path | None, option("Run", "Fine-tune this checkpoint; --resume refuses another.")
     ] = None,
     extend_vocab: Annotated[bool, option("Run", "Add characters it lacks, or refuse them.")] = True,
     save_every: Annotated[int, option("Run", "Steps between saves; 0: each validation.")] = TRAIN.save_every,
