@@ -74,6 +74,16 @@ class Plan:
         arrays = [*network.panels, *(array for shard in shards for array in shard.memory.values())]
         return copies * network.flat.nbytes + sum(int(array.nbytes) for array in arrays)
 
+    def refuse_other_texts(self, corpus: dict[str, Any], name: str) -> None:
+        """Errors: UsageError unless the texts are those of another plan's `corpus`, which `name` has."""
+        for key in ("sha256", "vocab", "train", "val", "test", "val_sha256"):
+            ours, theirs = self.corpus[key], corpus.get(key)
+            if ours != theirs:
+                raise UsageError(
+                    f"the text is not the one of {name}: its {key} is {ours}, was {theirs}",
+                    "resume with the same corpus and --val, or fine-tune on others with --init-from",
+                )
+
 
 def _unreal(shape: int | tuple[int, ...], dtype: Any) -> Array:
     """An array of that shape whose elements are all the same one."""

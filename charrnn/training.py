@@ -17,7 +17,7 @@ from . import __version__, checkpoint, evaluation, events, schedule
 from .checkpoint import Checkpoint
 from .config import ModelConfig, SampleConfig, TrainConfig
 from .corpus import Corpus
-from .errors import DivergedError, UsageError
+from .errors import DivergedError
 from .evaluation import perplexity
 from .kernels import optimizers
 from .network import Network
@@ -87,13 +87,7 @@ class Trainer:
     def resume(self) -> None:
         """Go on from NAME.last.npz.  Errors: CheckpointError; UsageError where corpus or options differ."""
         saved = checkpoint.load(self.files.last_path)
-        for name in ("sha256", "vocab", "train", "val", "test", "val_sha256"):
-            ours, theirs = self.plan.corpus[name], saved.meta.get("corpus", {}).get(name)
-            if ours != theirs:
-                raise UsageError(
-                    f"the text is not the one of {self.files.last_path}: its {name} is {ours}, was {theirs}",
-                    "resume with the same corpus and --val, or fine-tune on others with --init-from",
-                )
+        self.plan.refuse_other_texts(saved.meta.get("corpus", {}), str(self.files.last_path))
         self.progress = self.files.restore(saved)
         self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
         self._saved = True

@@ -334,6 +334,7 @@ def parse(line: str) -> None:
         (["tr"], {"train"}),
         ([""], set(COMMANDS)),
         (["train", "--ce"], {"--cell"}),
+        (["train", "--optimizer", "ad"], {"adam", "adamw", "adagrad"}),
         (["--inst"], {"--install-completion"}),
     ],
 )

@@ -25,7 +25,7 @@ HEADER = f"{'cell':<5} {'layers':>6}  {'tensor':<17} {'elements':>8}  {'error':>
 
 
 def gradcheck(
-    cell: Annotated[str, option("Model", "The cell to check, or all.")] = "all",
+    cell: Annotated[str, option("Model", "The cell to check, or all.", choices=cells.names())] = "all",
     hidden_size: Annotated[int, option("Model", "Hidden units of a layer.")] = 5,
     num_layers: Annotated[int | None, option("Model", "Layers; by default 1 and then 2.")] = None,
     embed_size: Annotated[int, option("Model", "Size of an embedding; 0: one-hot inputs.")] = 0,

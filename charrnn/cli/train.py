@@ -33,7 +33,9 @@ def train(
     unknown: Annotated[
         str, option("Data", "Characters of --val that training never saw: error or skip.")
     ] = TRAIN.unknown,
-    cell: Annotated[str, option("Model", f"One of {', '.join(cells.names())}.")] = MODEL.cell,
+    cell: Annotated[
+        str, option("Model", f"One of {', '.join(cells.names())}.", choices=cells.names())
+    ] = MODEL.cell,
     hidden_size: Annotated[int, option("Model", "Hidden units of a layer.")] = MODEL.hidden_size,
     num_layers: Annotated[int, option("Model", "Recurrent layers, stacked.")] = MODEL.num_layers,
     embed_size: Annotated[int, option("Model", "Size of an embedding; 0: one-hot.")] = MODEL.embed_size,
@@ -44,9 +46,13 @@ def train(
         int, option("Model", "Outputs of the last layer that each step looks back on; 0: off.")
     ] = MODEL.attention,
     dtype: Annotated[str, option("Model", "float32 or float64.")] = MODEL.dtype,
-    optimizer: Annotated[str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.")] = TRAIN.optimizer,
+    optimizer: Annotated[
+        str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.", choices=OPTIMIZERS)
+    ] = TRAIN.optimizer,
     lr: Annotated[float, option("Optimisation", "0: one that suits optimizer and hidden size.")] = TRAIN.lr,
-    lr_schedule: Annotated[str, option("Optimisation", f"{', '.join(SCHEDULES)}.")] = TRAIN.lr_schedule,
+    lr_schedule: Annotated[
+        str, option("Optimisation", f"{', '.join(SCHEDULES)}.", choices=SCHEDULES)
+    ] = TRAIN.lr_schedule,
     warmup: Annotated[
         int, option("Optimisation", "Steps of rising rate; a tenth of the run at most.")
     ] = TRAIN.warmup,
