@@ -22,7 +22,8 @@ from .parameters import Array, Layout
 from .text import CODE_POINTS, Vocabulary
 
 VERSIONS = {"version": __version__, **LIBRARIES}  # which another's bits may depend on
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = "make room on the disk"
+REMEDIES = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: "train a smaller model"}
 LONGEST_REASON = 300  # characters
 
 
@@ -62,7 +63,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     except ValueError as error:
         raise CheckpointError(f"{path} could not be written: {error}") from error
     except OSError as error:
-        remedy = "make room on the disk" if error.errno in FULL else "choose another --out"
+        remedy = REMEDIES.get(error.errno or 0, "choose another --out")
         reason = f"{path} could not be written: {error.strerror or error}"
         raise CheckpointError(reason, f"{remedy}; what was saved before is intact") from error
 

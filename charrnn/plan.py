@@ -74,6 +74,13 @@ class Plan:
         arrays = [*network.panels, *(array for shard in shards for array in shard.memory.values())]
         return copies * network.flat.nbytes + sum(int(array.nbytes) for array in arrays)
 
+    @property
+    def saved_nbytes(self) -> int:
+        """Of what is saved to go on from, but for names and biases that are 0; at most npz.LARGEST."""
+        carried = self.streams.batch_size * self.layout.carried_size
+        numbers = (1 + optimizers.SLOTS[self.config.optimizer]) * self.layout.size + carried
+        return int(numbers * np.dtype(self.model.dtype).itemsize)
+
     def refuse_other_texts(self, corpus: dict[str, Any], name: str) -> None:
         """Errors: UsageError unless the texts are those of another plan's `corpus`, which `name` has."""
         for key in ("sha256", "vocab", "train", "val", "test", "val_sha256"):

@@ -112,6 +112,7 @@ def test_a_dry_run_of_a_model_that_fits_nowhere_tells_its_size(folder):
     parameters = v * 4 * h + 7 * 4 * h * h + 4 * 4 * h + v * h + v
     assert shown["parameters"] == f"{parameters:,}"
     assert float(shown["memory"].split()[0].replace(",", "")) * 1e6 > 4 * 5 * parameters  # with Adam's two
+    assert shown["checkpoint"].endswith(" MB, more than the 2,000 that it may have")
 
 
 def test_the_log_goes_to_stdout_when_asked(folder):

@@ -73,7 +73,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         if isinstance(value, dict):
             shown.append(name)
             shown += [f"  {key:<20}  {plain(entry)}" for key, entry in value.items()]
-        elif value not in ([], {}):
+        elif value not in ([], {}, ""):
             shown.append(f"{name:<22}  {plain(value)}")
     return shown
 

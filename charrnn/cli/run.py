@@ -87,14 +87,15 @@ class Run:
     def dry(self) -> int:
         """Show what the run would be, however large: its model is not made."""
         from ..checkpoint import last_path
+        from ..npz import LARGEST
         from ..plan import Plan
 
         corpus, model, config, val, _ = self._read()
         plan = Plan(corpus, model, config, val)
-        parts, limit = plan.corpus, ""
+        parts = plan.corpus
         looks = f", attention over {model.attention} steps" if model.attention else ""
-        if config.max_time:
-            limit = f", or {config.max_time:g} s if that ends first"
+        limit = f", or {config.max_time:g} s if that ends first" if config.max_time else ""
+        beyond = f", more than the {LARGEST / 1e6:,.0f} that it may have" * (plan.saved_nbytes > LARGEST)
         for name, value in (
             ("characters", f"{parts['train']:,} train, {parts['val']:,} val, {parts['test']:,} test"),
             ("vocabulary", f"{parts['vocab']:,}"),
@@ -102,6 +103,7 @@ class Run:
             ("parameters", f"{plan.layout.size:,}"),
             ("steps", f"{plan.total_steps:,}, {plan.streams.chunks:,} an epoch{limit}"),
             ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),
+            ("checkpoint", f"{plan.saved_nbytes / 1e6:,.0f} MB{beyond}"),
             ("cost", f"{plan.flops * plan.total_steps:.2g} flops"),
             ("output", f"{self.path}, {last_path(self.path).name}, {name_of(self.log, 'stdout')}"),
         ):
