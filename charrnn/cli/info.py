@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import option
 from .output import json_line, visible
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -18,7 +19,8 @@ def info(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Show what a checkpoint holds: model, vocabulary, parameters, and how it was trained.
 
@@ -71,7 +73,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         if isinstance(value, dict):
             shown.append(name)
             shown += [f"  {key:<20}  {plain(entry)}" for key, entry in value.items()]
-        elif value not in ([], {}):
+        elif value not in ([], {}, ""):
             shown.append(f"{name:<22}  {plain(value)}")
     return shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -82,6 +83,7 @@ def _fail(error: Exception) -> int:
             line, code = _usage(error), 2
         case OSError():
             line = f"{error.filename or 'stdout'}: {error.strerror or error}"
+            line += "; make room on the disk" if error.errno == errno.ENOSPC else ""
         case MemoryError():
             line = f"not enough memory; {error}"
         case _:
