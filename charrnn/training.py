@@ -136,7 +136,7 @@ class Trainer:
         optimizers.clamp(learner.network.flat, 1.0)
         evaluation.score(learner.network, np.zeros(2, np.uint8), Team(1))
         if self.config.sample_every:
-            self._sample()
+            self.sample()
 
     def _steps(self, clock: Clock) -> Generator[events.Event, None, str]:
         """Returns why it ended."""
@@ -148,7 +148,7 @@ class Trainer:
                 if not learned:
                     continue
                 if config.sample_every and self.progress.step % config.sample_every == 0:
-                    yield self._sample()
+                    yield self.sample()
             step = self.progress.step
             due = self.progress.pending or step % eval_every == 0
             save = step % self.plan.save_every == 0 or (due and not config.save_every)
@@ -261,7 +261,8 @@ class Trainer:
         yield from self.files.save_last(self.progress)
         self._saved = True
 
-    def _sample(self) -> events.Event:
+    def sample(self) -> events.Sampled:
+        """A text that the model draws now.  Cost: as many steps of one stream as characters."""
         config = SampleConfig(length=SAMPLE, temp=0.8, seed=self.config.seed)
         model = Checkpoint(self.network, self.vocabulary, {})
         return events.Sampled(self.progress.step, "".join(sample(model, config)))

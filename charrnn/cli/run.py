@@ -59,7 +59,7 @@ class Run:
                 quiet = self._done(trainer) or quiet
             with (
                 JsonLog(self.log, append=self.resume) as record,
-                display(quiet) as show,
+                display(quiet, trainer.sample) as show,
                 Stopper(trainer.stop, self._forget, quiet) as stopper,
             ):
                 for event in trainer.run():
