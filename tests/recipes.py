@@ -102,4 +102,31 @@ def number(pattern: str, text: str) -> float:
     return float(found)
 
 
-CHECKS: dict[str, Recipe] = {}
+def shakespeare(outs: list[str], folder: Path) -> None:
+    _, scene, epochs, scores, words = outs
+    assert "\nROMEO:\n" in scene and len(scene) > 300
+    assert number(r"epoch 14  (\S+) nats", epochs) < number(r"epoch  1  (\S+) nats", epochs)
+    assert number(r"learned.txt (\S+)", scores) < number(r"unseen.txt (\S+)", scores) < 1.50
+    known = [float(share) for share in re.findall(r": (\S+) % of", words)]
+    assert known == sorted(known, reverse=True) and known[0] > 95 and len(known) == 4
+
+
+def arithmetic(outs: list[str], folder: Path) -> None:
+    assert outs[0].strip() == "68"
+    assert number(r"right, (\S+) %", outs[1]) >= 95
+
+
+def names(outs: list[str], folder: Path) -> None:
+    known = set((folder / "corpora" / "names.txt").read_text().splitlines())
+    new = set(outs[1].split())
+    assert len(new) >= 15 and not new & known
+    assert len(re.findall(r"^\d+\.\d+\t\d+\t[A-Za-z]+$", outs[2], re.MULTILINE)) == 6
+    order = [line.split("\t")[2] for line in outs[3].splitlines()]
+    assert order.index("Maria") < order.index("Kowalski") < order.index("Qwzxy") == 4
+
+
+CHECKS = {
+    "shakespeare": Recipe(shakespeare, 400, needs=("shakespeare.txt",)),
+    "arithmetic": Recipe(arithmetic, 4, short=True, needs=("checkpoints/sums.npz",)),
+    "names": Recipe(names, 6, short=True),
+}

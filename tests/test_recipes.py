@@ -74,7 +74,7 @@ def test_a_recipe_does_what_its_page_says(name, tmp_path, request):
     if shakespeare:
         shutil.copy(shakespeare, tmp_path / "shakespeare.txt")
     if missing := [file for file in recipe.needs if not (tmp_path / file).exists()]:
-        pytest.skip(f"needs {', '.join(missing)}: pytest --recipes --shakespeare FILE")
+        pytest.skip(f"needs {' and '.join(missing)} (shakespeare.txt comes from --shakespeare FILE)")
     recipe.check(run(PAGES / f"{name}.md", tmp_path), tmp_path)
 
 
