@@ -125,8 +125,24 @@ def names(outs: list[str], folder: Path) -> None:
     assert order.index("Maria") < order.index("Kowalski") < order.index("Qwzxy") == 4
 
 
+def translation(outs: list[str], folder: Path) -> None:
+    assert len((folder / "numbers.txt").read_text(encoding="utf-8").splitlines()) == 30000
+    assert outs[0].count("\t") == outs[0].count("\n") == 3
+    assert re.fullmatch(r"[a-zé -]+", outs[2].rstrip("\n"))
+    assert number(r"right, (\S+) %", outs[3]) > 60  # without attention none or few are
+
+
+def code(outs: list[str], folder: Path) -> None:
+    assert re.search(r"^    def \w", outs[2], re.MULTILINE) and outs[2].isascii()
+    bits = {name: float(figure) for figure, name in re.findall(r"^(\S+) (.+)$", outs[3], re.MULTILINE)}
+    assert len(bits) == 6 and bits["charrnn --dynamic"] < bits["charrnn"] - 0.1 < 1.9
+    assert bits["xz -9, after the rest"] < bits["xz -9, alone"] < 3
+
+
 CHECKS = {
     "shakespeare": Recipe(shakespeare, 400, needs=("shakespeare.txt",)),
     "arithmetic": Recipe(arithmetic, 4, short=True, needs=("checkpoints/sums.npz",)),
     "names": Recipe(names, 6, short=True),
+    "translation": Recipe(translation, 60),
+    "code": Recipe(code, 150),
 }
