@@ -170,5 +170,10 @@ class Streams:
         targets = self.ids[1 : size + 1].reshape(self.batch_size, self.length)
         return inputs[:, start:stop], targets[:, start:stop]
 
+    def begin_after(self, number: int, symbol: int) -> Ids:
+        """The streams, counted from 0, whose part of a chunk begins right after a symbol."""
+        before = np.arange(self.batch_size) * self.length + number * self.seq_len - 1
+        return np.flatnonzero((self.ids[before] == symbol) & (before >= 0))
+
     def __iter__(self) -> Iterator[tuple[Ids, Ids]]:
         return (self.chunk(number) for number in range(self.chunks))

@@ -33,7 +33,9 @@ BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
 SAMPLE = 200  # characters of a sample during training
 SAVE = 6e12  # flops between saves: about a minute of them, counted in steps so that no clock decides
-RESTART = 64  # steps; in each, one stream in turn starts from a zero state, or the model forgets how to start
+RESTART = (
+    64  # steps; in each, one of so many streams starts from a zero state, or the model forgets how to start
+)
 
 
 class Trainer:
@@ -204,7 +206,7 @@ class Trainer:
         chunk = progress.step % self.streams.chunks
         if chunk == 0:
             self.learner.reset()
-        self.learner.restart(progress.step % max(RESTART, self.streams.batch_size))
+        self.learner.restart(self._fresh(chunk))
         inputs, targets = self.streams.chunk(chunk)
         lr = progress.lr_scale * schedule.rate(self.config, progress.step, self.total_steps)
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step)
@@ -232,6 +234,19 @@ class Trainer:
             elapsed_s=clock.elapsed_s,
         )
         return True
+
+    def _fresh(self, chunk: int) -> int:
+        """The stream that starts from a zero state: one in turn, every other step one that begins a line.
+
+        A prime begins a line as a rule, which by chance alone few streams would.
+        """
+        step = self.progress.step
+        if "\n" in self.vocabulary:
+            step, odd = divmod(step, 2)
+            if odd:
+                begin = self.streams.begin_after(chunk, int(self.vocabulary.encode("\n")[0]))
+                return int(begin[step % len(begin)]) if len(begin) else -1
+        return step % max(RESTART, self.streams.batch_size)
 
     def _rewind(self, loss: float) -> Iterator[events.Event]:
         """After a few such steps in a row: back to the last saved state, with half the learning rate."""

@@ -129,8 +129,9 @@ def test_the_loss_of_a_step_is_the_mean_over_its_chunk(fables, tmp_path):
 
 
 def test_the_state_is_carried_between_chunks_and_not_between_epochs(fables, tmp_path):
-    """But for the one stream in turn, of 64, that starts anew in each step."""
-    run = trainer(fables[:200], tmp_path / "m.npz", {"hidden_size": 6}, lr=1e-9, batch_size=2, seq_len=25)
+    """But for the one stream in turn, of 64, that starts anew in each step, where a text has no lines."""
+    text = fables[:200].replace("\n", " ")
+    run = trainer(text, tmp_path / "m.npz", {"hidden_size": 6}, lr=1e-9, batch_size=2, seq_len=25)
     run.config = TrainConfig(lr=1e-9, epochs=2, threads=1)
     run.network.pack()
     shard = run.network.shard(2, 25)
@@ -290,3 +291,27 @@ def test_an_older_model_is_gone_once_the_run_that_overwrites_it_has_begun(fables
 def test_what_needs_a_validation_is_refused_without_one(config, fables, tmp_path):
     with pytest.raises(UsageError, match="--val"):
         trainer(fables[:500], tmp_path / "m.npz", **config)
+
+
+def test_every_other_step_a_stream_that_begins_a_line_starts_from_zero(tmp_path):
+    text = "".join(f"{n}\n" for n in range(400)) + "no line ends here " * 9
+    run = trainer(
+        text,
+        tmp_path / "m.npz",
+        model={"cell": "rnn", "hidden_size": 4},
+        seq_len=8,
+        batch_size=5,
+        epochs=4,
+        val_fraction=0.0,
+    )
+    fresh = []
+    run.learner.restart = fresh.append
+    list(run.run())
+    length, chunks = run.streams.length, run.streams.chunks
+    for step, stream in enumerate(fresh):
+        begin = [b for b in range(5) if (at := b * length + step % chunks * 8) and text[at - 1] == "\n"]
+        if step % 2:
+            assert stream in begin if begin else stream not in range(5)
+        else:
+            assert stream == step // 2 % 64
+    assert len({*fresh[1::2]} - {-1}) > 2
