@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
-from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,9 @@ from .config import ModelConfig, TrainConfig
 from .errors import CharrnnError, TextError
 
 REMEDY = "name the .jsonl that charrnn train wrote beside its checkpoint"
+UNSEEN = {"save_every", "keep_last", "sample_every"}  # options that change no curve
+LARGEST = 1e15  # of any figure
+LONGEST = 200  # characters of a label
 MOST_POINTS = 500  # of a smoothed curve: more than a picture shows
 
 
@@ -33,9 +35,9 @@ class Point(NamedTuple):
 class Run:
     """What a log says of one run: its options, and the losses of its steps and validations."""
 
-    name: str
+    name: str  # of the log, without its ending
     config: dict[str, Any] = field(default_factory=dict)
-    text: object = None  # the digest of what was trained on
+    text: str = ""  # the digest of what was trained on
     train: list[Point] = field(default_factory=list)
     val: list[Point] = field(default_factory=list)
     before: float = 0.0  # seconds, of the processes that it goes on from
@@ -50,12 +52,6 @@ class Run:
         self.train = [point for point in self.train if point.step <= step]
         self.val = [point for point in self.val if point.step <= step]
 
-    def chars(self, step: int) -> float:
-        """How many characters were read by `step`, of which a validation says nothing."""
-        if self.train:
-            return self.train[-1].chars * step / self.train[-1].step
-        return float(step * self.config.get("batch_size", 0) * self.config.get("seq_len", 0))
-
 
 def read(path: Path) -> list[Run]:
     """The runs of a log, or of stdin for -; a log has one, unless several were joined.
@@ -63,20 +59,21 @@ def read(path: Path) -> list[Run]:
     Errors: TextError for a file that cannot be read, is no log, or has no losses yet.
     """
     runs: list[Run] = []
-    for event in _events(path):
-        _add(runs, event, "stdin" if str(path) == "-" else path.stem)
-    runs = [run for run in runs if run.train or run.val]
+    name = "stdin" if str(path) == "-" else str(path)
+    for event in _events(path, name):
+        _add(runs, event, str(Path(name).with_suffix("")))
+    runs = [run for run in runs if run.train]
     if not runs:
-        raise TextError(f"{path} has no losses", f"wait for the run's first step, or {REMEDY}")
+        raise TextError(f"{name} has no losses", f"wait for the run's first step, or {REMEDY}")
     return runs
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
+def _events(path: Path, name: str) -> Iterator[dict[str, Any]]:
     """The objects of a file's lines; the last line may have been cut short by a kill."""
     try:
         text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
-        raise TextError(f"{path} cannot be read: {error.strerror}", REMEDY) from None
+        raise TextError(f"{name} cannot be read: {error.strerror}", REMEDY) from None
     lines = text.split(b"\n")
     for number, line in enumerate(lines, 1):
         event = None
@@ -85,7 +82,7 @@ def _events(path: Path) -> Iterator[dict[str, Any]]:
         if isinstance(event, dict) and "event" in event:
             yield event
         elif line and (number == 1 or number < len(lines)):
-            raise TextError(f"{path}, line {number}: no event of a training log", REMEDY)
+            raise TextError(f"{name}, line {number}: no event of a training log", REMEDY)
 
 
 def _add(runs: list[Run], event: dict[str, Any], name: str) -> None:
@@ -93,8 +90,8 @@ def _add(runs: list[Run], event: dict[str, Any], name: str) -> None:
     match event:
         case {"event": "start", "config": dict(config)}:
             corpus = event.get("corpus")
-            runs.append(Run(name, config, corpus.get("sha256") if isinstance(corpus, dict) else None))
-        case {"event": "resumed", "step": int(step)} if earlier := [r for r in runs if r.train or r.val]:
+            runs.append(Run(name, config, str(corpus.get("sha256")) if isinstance(corpus, dict) else ""))
+        case {"event": "resumed", "step": int(step)} if earlier := [run for run in runs if run.train]:
             run = earlier[-1]
             run.cut(step)
             run.config = runs[-1].config
@@ -102,19 +99,24 @@ def _add(runs: list[Run], event: dict[str, Any], name: str) -> None:
             runs[:] = earlier
         case {"event": "rewound", "step": int(step)} if runs:
             runs[-1].cut(step)
-        case {
-            "event": "step" | "eval" as kind,
-            "step": int(step),
-            "elapsed_s": int() | float() as seconds,
-            "bpc": int() | float() as bpc,
-        } if step > 0 and isfinite(seconds) and isfinite(bpc) and event.get("split", "val") == "val":
+        case {"event": "step", "step": int(step), "chars": int(chars)} if figures := _figures(event):
             if not runs:  # the log's beginning is lost
                 runs.append(Run(name))
-            run = runs[-1]
-            if kind == "eval":
-                run.val.append(Point(step, run.chars(step), run.before + seconds, bpc))
-            elif isinstance(chars := event.get("chars"), int):
-                run.train.append(Point(step, chars, run.before + seconds, bpc))
+            runs[-1].train.append(Point(step, chars, runs[-1].before + figures[0], figures[1]))
+        case {"event": "eval", "step": int(step), "split": "val"} if figures := _figures(event):
+            if runs and (train := runs[-1].train):  # of which the characters are known
+                so_far = train[-1].chars * step / train[-1].step
+                runs[-1].val.append(Point(step, so_far, runs[-1].before + figures[0], figures[1]))
+
+
+def _figures(event: dict[str, Any]) -> tuple[float, float] | None:
+    """Seconds and bits per character, if these and what else is drawn are numbers that can be."""
+    values = [event.get(name) for name in ("elapsed_s", "bpc", "step", "chars")]
+    match values:
+        case [int() | float() as seconds, int() | float() as bpc, int(step), int() | None as chars]:
+            if step > 0 and all(0 <= value < LARGEST for value in (seconds, bpc, step, chars or 0)):
+                return seconds, bpc
+    return None
 
 
 def smoothed(points: Sequence[Point], share: float = 0.03) -> list[Point]:
@@ -138,7 +140,7 @@ def labels(runs: Sequence[Run]) -> tuple[list[str], str]:
     A cell is always said where there are several.  The run's name is added where options do not tell runs
     apart, or texts differ.
     """
-    options = dict.fromkeys(name for run in runs for name in run.config)
+    options = dict.fromkeys(name for run in runs for name in run.config if name not in UNSEEN)
     told: list[dict[str, str]] = [{} for _ in runs]
     usual = {}
     for name in options:
@@ -152,10 +154,13 @@ def labels(runs: Sequence[Run]) -> tuple[list[str], str]:
             each[name] = value
     short = [_listed(v for name, v in each.items() if v != usual.get(name)) for each in told]
     whole = [label or _listed(each.values()) for label, each in zip(short, told, strict=True)]
+    names = [Path(run.name).name for run in runs]
+    if len({*names}) < len(names):
+        names = [run.name for run in runs]
     one_text = len({run.text for run in runs}) == 1
     shown = [
-        label if label and one_text and whole.count(label) == 1 else f"{run.name} {label}".rstrip()
-        for run, label in zip(runs, whole, strict=True)
+        label if label and one_text and whole.count(label) == 1 else f"{name} {label}".rstrip()
+        for name, label in zip(names, whole, strict=True)
     ]
     return [_printable(label) for label in shown], _printable(_listed(usual.values()))
 
@@ -172,7 +177,8 @@ def _said(name: str, value: object) -> str:
     """A word says what it is of: `gru`; a number needs its name: `dropout 0.3`."""
     if isinstance(value, str):
         return value
-    return f"{name.replace('_', ' ')} {value:g}" if isinstance(value, int | float) else f"{name} {value}"
+    number = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{name.replace('_', ' ')} {number}"
 
 
 def _listed(values: Iterable[str]) -> str:
@@ -181,4 +187,4 @@ def _listed(values: Iterable[str]) -> str:
 
 def _printable(text: str) -> str:
     """What a picture's fonts and XML can hold."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return "".join(c if c.isprintable() else "?" for c in text[:LONGEST])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from .curves import Point, Run, labels, smoothed
@@ -18,7 +19,7 @@ STYLES = ("-", "--", "-.", ":")
 MARKERS = "os^Dv<>PX*"
 MOST_MARKERS = 20  # on a curve
 WIDEST = 32  # characters of a label's line
-TITLE = "thick: validation, and its last figure; thin: training, smoothed"
+TITLE = "thick: validation, with its last loss; thin: training, smoothed"
 DOTS = 200  # an inch: 1,600 across, before the labels
 
 
@@ -36,14 +37,8 @@ def draw(runs: Sequence[Run], over: str = "chars", kind: str = "png") -> bytes:
     file = io.BytesIO()
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks is boxes
-        figure = _figure(runs, over)
-        figure.savefig(
-            file,
-            format=kind,
-            dpi=DOTS,
-            bbox_inches="tight",
-            metadata={"Date": None} if kind == "svg" else None,
-        )
+        metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+        _figure(runs, over).savefig(file, format=kind, dpi=DOTS, bbox_inches="tight", metadata=metadata)
     return file.getvalue()
 
 
@@ -52,12 +47,13 @@ def _figure(runs: Sequence[Run], over: str) -> Any:
 
     names, usual = labels(runs)
     texts = [_folded(f"{run.final:.3f}  {name}") for run, name in zip(runs, names, strict=True)]
-    title = _folded(f"where not said, {usual}") if usual else ""
+    title = _folded(f"where not said: {usual}") if usual else ""
     rows = sum(text.count("\n") + 1 for text in texts) + len(texts) / 2 + title.count("\n")
     figure = Figure(figsize=(8, max(5.5, rows / 5)))
     axes = figure.add_subplot()
-    lines = [_lines(axes, run, i, over) for i, run in enumerate(runs)]
-    _scales(axes, runs, over)
+    unit, size = _unit(runs, over)
+    lines = [_lines(axes, run, i, partial(_columns, over=over, size=size)) for i, run in enumerate(runs)]
+    _scales(axes, runs, unit)
     # the highest first, as the curves end
     order = sorted(range(len(runs)), key=lambda i: -runs[i].final)
     legend = axes.legend(
@@ -82,14 +78,14 @@ def _folded(text: str) -> str:
     return textwrap.fill(held, WIDEST).replace("\xa0", " ")
 
 
-def _lines(axes: Any, run: Run, i: int, over: str) -> Any:
+def _lines(axes: Any, run: Run, i: int, columns: Callable[..., Any]) -> Any:
     """Draw a run; the line that stands for it in the legend."""
     style = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i // len(COLOURS) % len(STYLES)]}
-    (train,) = axes.plot(*_columns(smoothed(run.train), over), linewidth=0.8, alpha=0.6, **style)
+    (train,) = axes.plot(*columns(smoothed(run.train)), linewidth=0.8, alpha=0.6, **style)
     if not run.val:
         return train
     (val,) = axes.plot(
-        *_columns(run.val, over),
+        *columns(run.val),
         linewidth=2,
         marker=MARKERS[i % len(MARKERS)],
         markersize=5,
@@ -99,20 +95,31 @@ def _lines(axes: Any, run: Run, i: int, over: str) -> Any:
     return val
 
 
-def _columns(points: Sequence[Point], over: str) -> tuple[list[float], list[float]]:
-    return [getattr(point, over) for point in points], [point.bpc for point in points]
+def _columns(points: Sequence[Point], over: str, size: float) -> tuple[list[float], list[float]]:
+    return [getattr(point, over) / size for point in points], [point.bpc for point in points]
 
 
-def _scales(axes: Any, runs: Sequence[Run], over: str) -> None:
+def _unit(runs: Sequence[Run], over: str) -> tuple[str, float]:
+    """What the curves run over, and how many characters or seconds it has."""
+    if over == "chars":
+        return f"{_symbol(runs)}s read", 1
+    longest = max(point.seconds for run in runs for point in (*run.train, *run.val))
+    fitting = [unit for unit in (("hours", 3600.0), ("minutes", 60.0)) if longest > 3 * unit[1]]
+    name, size = (*fitting, ("seconds", 1.0))[0]
+    return f"{name} of training and validation", size
+
+
+def _symbol(runs: Sequence[Run]) -> str:
+    return "byte" if all(run.config.get("level") == "byte" for run in runs) else "character"
+
+
+def _scales(axes: Any, runs: Sequence[Run], unit: str) -> None:
     from matplotlib.ticker import EngFormatter
 
-    unit = "byte" if all(run.config.get("level") == "byte" for run in runs) else "character"
-    longest = max(getattr(point, over) for run in runs for point in (*run.train, *run.val))
-    name = f"{unit}s read" if over == "chars" else "seconds of training and validation"
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel(name)
-    axes.set_xlim(0, longest * 1.02)
-    axes.set_ylabel(f"bits per {unit}")
+    axes.set_xlabel(unit)
+    axes.set_xlim(left=0)
+    axes.set_ylabel(f"bits per {_symbol(runs)}")
     axes.set_ylim(*_range(runs))
     axes.grid(color="0.9")
     axes.set_axisbelow(True)

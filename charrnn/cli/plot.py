@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..config import one_of
-from ..errors import UsageError
+from ..errors import CharrnnError, UsageError
 from .files import refuse_to_read_stdin_twice, same
 from .options import option
 
@@ -44,9 +44,14 @@ def plot(
         raise UsageError(f"{out} is read by this command", "choose another --out")
     if out.exists() and not force and not to_stdout:
         raise UsageError(f"{out} exists", "choose another --out, or --force to overwrite it")
+    if to_stdout and kind == "png" and sys.stdout.isatty():
+        raise UsageError("a PNG is nothing for a terminal", "name a file with --out")
     picture = draw([run for log in logs for run in read(log)], over, kind)
     if to_stdout:
         sys.stdout.buffer.write(picture)
-    else:
+        return
+    try:
         out.write_bytes(picture)
-        note(f"wrote {out}")
+    except OSError as error:
+        raise CharrnnError(f"{out} cannot be written: {error.strerror}", "choose another --out") from None
+    note(f"wrote {out}")
