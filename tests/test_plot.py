@@ -123,8 +123,8 @@ def test_a_picture_is_written_or_goes_to_stdout(folder):
     assert "30" in texts(piped.out) and any(
         text.endswith("stdin gru") or text.endswith("  gru") for text in texts(piped.out)
     )
-    forced = run("plot", "gru.jsonl", "-o", "mine.png", "--force", cwd=folder)
-    assert forced.code == 0 and (folder / "mine.png").read_bytes().startswith(PNG)
+    forced = run("plot", "gru.jsonl", "-o", "mine.png", "--force", "-q", cwd=folder)
+    assert (forced.code, forced.err) == (0, "") and (folder / "mine.png").read_bytes().startswith(PNG)
 
 
 @pytest.mark.parametrize(

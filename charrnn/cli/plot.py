@@ -24,6 +24,7 @@ def plot(
     form: Annotated[str, option("Picture", "png or svg; by default as --out ends.", "--format")] = "",
     over: Annotated[str, option("Picture", "chars or seconds: what the curves run over.")] = "chars",
     force: Annotated[bool, option("Picture", "Overwrite an existing picture.", "--force")] = False,
+    quiet: Annotated[bool, option("Picture", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Draw the learning curves of training runs: bits per character, in training and validation.
 
@@ -54,4 +55,4 @@ def plot(
         out.write_bytes(picture)
     except OSError as error:
         raise CharrnnError(f"{out} cannot be written: {error.strerror}", "choose another --out") from None
-    note(f"wrote {out}")
+    note(f"wrote {out}", quiet)
