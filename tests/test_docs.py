@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CELLS = sorted((ROOT / "charrnn" / "cells").glob("[!_]*.py"))
 BPTT = (ROOT / "docs" / "bptt.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import typer.main
-from recipes import CHECKS, PAGES, ROOT, blocks, commands, prepare, run
+from recipe_checks import CHECKS
+from recipes import PAGES, ROOT, blocks, commands, prepare, run
 
 from charrnn.cli.main import WRONG_USAGE, app
 
