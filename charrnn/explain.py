@@ -33,7 +33,7 @@ LARGEST = 15_000_000  # characters of signals in a page, which browsers then ope
 
 
 class Tracked(NamedTuple):
-    """A unit whose h goes along with something that can be named."""
+    """A unit that goes along with something that can be named."""
 
     layer: int  # counted from 1
     unit: int  # counted from 0
@@ -81,10 +81,13 @@ class Explanation:
         size = f"{config.num_layers} x {config.hidden_size} units{looks}, {network.layout.size:,} parameters"
         return f"{config.cell}, {size}"
 
-    def ranking(self) -> list[Tracked]:
-        """For each thing that can be named, the BEST units of all layers; best first (see features.py)."""
+    def ranking(self, signal: str = "h") -> list[Tracked]:
+        """For each thing that can be named, the BEST units of all layers; best first (see features.py).
+
+        signal: h, or another that the cell has, such as c.
+        """
         told, found = features(self.characters), list[Tracked]()
-        outputs = [signal.values for signal in self.watched.signals if signal.name == "h"]
+        outputs = [each.values for each in self.watched.signals if each.name == signal]
         by_layer = [scores(values, told) for values in outputs]
         for name in by_layer[0]:
             every = np.concatenate([layer[name] for layer in by_layer])
@@ -122,11 +125,16 @@ def read(
         parts.append(checkpoint.vocabulary.ids_of(points[known]))
         skipped += int(np.count_nonzero(~known))
         count += len(parts[-1])
-        _refuse_longer(count, name_of(path))
-    return np.concatenate([np.empty(0, np.uint8), *parts]), skipped
+        if count > LONGEST:
+            break
+    _refuse(count, name_of(path))
+    return np.concatenate(parts), skipped
 
 
-def _refuse_longer(count: int, name: str = "the text") -> None:
+def _refuse(count: int, name: str = "the text") -> None:
+    """Errors: TextError for a text too short or too long."""
+    if count < 2:
+        raise TextError(f"{name} has {count} characters that the model knows", "explaining needs at least 2")
     if count > LONGEST:
         raise TextError(
             f"{name} has more than {LONGEST:,} characters",
@@ -140,9 +148,7 @@ def explain(checkpoint: Checkpoint, ids: Ids, name: str = "model", top: int = TO
     ids: (n,), of the checkpoint's vocabulary.  Errors: TextError, UsageError.  Cost: see watch.py.
     """
     at_least("top", top, 1)
-    _refuse_longer(len(ids))
-    if len(ids) < 2:
-        raise TextError(f"the text has {len(ids)} characters", "explaining needs at least 2")
+    _refuse(len(ids))
     return Explanation(name, checkpoint, ids, watch(checkpoint.network, ids, top))
 
 
