@@ -32,7 +32,7 @@ ROWS = [
         "gradcheck",
         "lag",
     ),
-    *("sampling", "scoring", "run_files", "training", "benchmark_torch", "benchmark", "api"),
+    *("sampling", "scoring", "run_files", "training", "benchmark_torch", "benchmark", "explain_page", "api"),
     *("cli", "__main__"),
 ]
 LIBRARIES = {
