@@ -1,10 +1,11 @@
-"""The page of `charrnn explain`: one file that holds its data, style and script, and asks nothing of any network."""
+"""The page of `charrnn explain`: one file with its data, style and script, which loads nothing."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ SCRIPTS = ["colour.js", "plot.js", "text.js", "main.js"]
 def render(data: dict[str, Any]) -> str:
     """The page that shows `data`, which explain.data describes.
 
-    Its policy lets the browser run this very script and style and load nothing; whatever the text holds, the data
-    stay data.
+    Its policy lets the browser run this very script and style and load nothing; a text stays data, whatever it
+    holds.
     """
     style, script = _part("page.css"), "\n".join(map(_part, SCRIPTS))
     policy = (
@@ -38,4 +39,10 @@ def _hash(code: str) -> str:
 
 def _embedded(data: dict[str, Any]) -> str:
     """JSON in ASCII; without "<", nothing in it can end or open an element."""
-    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    lags = [lag | {"norms": [_finite(norm) for norm in lag["norms"]]} for lag in data["lags"]]
+    return json.dumps(data | {"lags": lags}, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _finite(norm: float) -> float | None:
+    """Gradients that explode leave JSON's numbers."""
+    return norm if math.isfinite(norm) else None

@@ -14,7 +14,7 @@ const power = (exponent) => "10" + [...String(exponent)].map((c) => "⁰¹²³�
 // Decades shown: from the least norm's (at most DECADES below the greatest) to the greatest's
 function decades(lags) {
   const logs = lags.flatMap((lag) => lag.norms.filter((norm) => norm > 0).map(Math.log10));
-  const top = Math.ceil(Math.max(...logs));
+  const top = logs.length ? Math.ceil(Math.max(...logs)) : 0;
   return [Math.min(Math.max(Math.floor(Math.min(...logs)), top - DECADES), top - 1), top];
 }
 
@@ -47,7 +47,7 @@ function drawPlot(box, lags) {
   const ends = order.map((lag) => ({ lag, at: y(Math.max(lag.norms.at(-1) ?? 10 ** high, 10 ** low)) }));
   ends.sort((a, b) => a.at - b.at);
   ends.forEach((end, e) => { if (e) end.at = Math.max(end.at, ends[e - 1].at + 17); });
-  let floor = bottom + 4; // pushed down first, then up again from the bottom
+  let floor = bottom - 2; // pushed down first, then up again from the bottom
   for (const end of ends.toReversed()) floor = (end.at = Math.min(end.at, floor)) - 17;
   for (const { lag, at } of ends) {
     const mine = lag.trained ? " mine" : "";

@@ -127,7 +127,7 @@ function detail() {
   at("where").textContent = `line ${spans[marked].row}, column ${spans[marked].column}`;
   const place = guesses.findIndex(([guessed]) => guessed === char);
   at("cost").textContent = bits === null ? "The first character: nothing precedes it, so nothing was expected."
-    : `${bits.toFixed(2)} bits · ${percent(2 ** -bits)} · ${PLACES[place] ? `${PLACES[place]} guess` : "none of the first guesses"}`;
+    : `${bits.toFixed(2)} bits · ${percent(2 ** -bits)} · ${PLACES[place] ? `${PLACES[place]} guess` : "not guessed"}`;
   const rows = guesses.map(([guessed, share], g) => guess(guessed, share, g === place));
   if (bits !== null && place < 0) rows.push(guess(char, 2 ** -bits, true));
   at("guesses").replaceChildren(...rows);
