@@ -35,7 +35,7 @@ ROWS = [
         "watch",
         "explain",
     ),
-    *("sampling", "scoring", "run_files", "training", "benchmark_torch", "benchmark", "api"),
+    *("sampling", "scoring", "run_files", "training", "benchmark_torch", "benchmark", "explain_page", "api"),
     *("cli", "__main__"),
 ]
 LIBRARIES = {
