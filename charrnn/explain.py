@@ -155,10 +155,8 @@ def explain(checkpoint: Checkpoint, ids: Ids, name: str = "model", top: int = TO
 def data(explanation: Explanation) -> dict[str, Any]:
     """All that a page shows of an explanation, ready for JSON: see explain_page.py."""
     ranking, watched = explanation.ranking(), explanation.watched
-    signals, summary = [_packed(signal) for signal in watched.signals], explanation.summary
-    if sum(len(signal["data"]) for signal in signals) > LARGEST:
-        signals = [_packed(signal, ranking) for signal in watched.signals]
-        summary += "; of signals other than h, the ranked units alone"
+    signals, cut = _within(LARGEST, watched.signals, ranking)
+    summary = explanation.summary + (f"; of {' '.join(cut)} the ranked units alone" if cut else "")
     looked, bits = watched.attention, explanation.bits
     return {
         "name": explanation.name,
@@ -182,11 +180,26 @@ def _shown(character: str) -> str:
     return visible(character, keep="\n\t")
 
 
-def _packed(signal: Signal, ranked: list[Tracked] | None = None) -> dict[str, Any]:
-    """A signal for a page; `ranked`: of other signals than h, the units among these alone."""
-    units = list(range(len(signal.values)))
-    if ranked is not None and signal.name != "h":
-        units = sorted({tracked.unit for tracked in ranked if tracked.layer == signal.layer})
+def _within(
+    largest: int, signals: list[Signal], ranking: list[Tracked]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Signals for a page, and which of them, from the last name on, have ranked units alone, to be small.
+
+    Of h, the first, all units are there however many they are.
+    """
+    packed, cut, total = list[dict[str, Any]](), list[str](), 0
+    for name in dict.fromkeys(signal.name for signal in signals):
+        same = [signal for signal in signals if signal.name == name]
+        every = [_packed(signal, list(range(len(signal.values)))) for signal in same]
+        total += sum(len(signal["data"]) for signal in every)
+        if total > largest and name != "h":
+            cut.append(name)
+            every = [_packed(s, sorted({r.unit for r in ranking if r.layer == s.layer})) for s in same]
+        packed += every
+    return packed, cut
+
+
+def _packed(signal: Signal, units: list[int]) -> dict[str, Any]:
     high = max(1.0, float(np.abs(signal.values).max()))
     low = -high if signal.values.min() < 0 else 0.0  # the same both ways: 0 is in the middle
     packed = _compressed(to_bytes(signal.values[units], low, high))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..explain import Explanation
 
 MOST = 10  # surprising characters
-CONTEXT = 24  # characters before one
+CONTEXT = 16  # characters before one
 # bits below which a colour is taken: steps of cividis, which rise in brightness for the colour-blind too
 SCALE = [
     (1.0, "#ffffff on #00224e"),
@@ -82,7 +82,7 @@ def table(rows: list[Row], bold: str) -> Table:
     result.add_column("came", style=bold, no_wrap=True)
     result.add_column("expected")
     for row in rows:
-        guesses = [f"{shown(guess)} {chance:.3f}" for guess, chance in row.guesses]
+        guesses = [f"{shown(guess)}:{chance:.3f}" for guess, chance in row.guesses]
         told = (row.before, row.character)
         cells = [str(row.line), str(row.column), f"{row.bits:.2f}", *map(shown, told), "  ".join(guesses)]
         result.add_row(*map(Text, cells))
