@@ -105,7 +105,7 @@ async function byAttention() {
     const i = marked - lag - data.attention_first_lag;
     if (i >= 0) wanted[i] = step(byte, 0, most);
   });
-  legend("Attention: where the model looked back from the marked character", false, 0, most / 255);
+  legend("Attention: where the model looked, having read the marked character, to guess the next", false, 0, most / 255);
   colour(wanted);
 }
 
