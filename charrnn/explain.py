@@ -33,7 +33,7 @@ LARGEST = 15_000_000  # characters of signals in a page, which browsers then ope
 
 
 class Tracked(NamedTuple):
-    """A unit whose h goes along with something that can be named."""
+    """A unit that goes along with something that can be named."""
 
     layer: int  # counted from 1
     unit: int  # counted from 0
@@ -81,10 +81,13 @@ class Explanation:
         size = f"{config.num_layers} x {config.hidden_size} units{looks}, {network.layout.size:,} parameters"
         return f"{config.cell}, {size}"
 
-    def ranking(self) -> list[Tracked]:
-        """For each thing that can be named, the BEST units of all layers; best first (see features.py)."""
+    def ranking(self, signal: str = "h") -> list[Tracked]:
+        """For each thing that can be named, the BEST units of all layers; best first (see features.py).
+
+        signal: h, or another that the cell has, such as c.
+        """
         told, found = features(self.characters), list[Tracked]()
-        outputs = [signal.values for signal in self.watched.signals if signal.name == "h"]
+        outputs = [each.values for each in self.watched.signals if each.name == signal]
         by_layer = [scores(values, told) for values in outputs]
         for name in by_layer[0]:
             every = np.concatenate([layer[name] for layer in by_layer])
@@ -122,11 +125,16 @@ def read(
         parts.append(checkpoint.vocabulary.ids_of(points[known]))
         skipped += int(np.count_nonzero(~known))
         count += len(parts[-1])
-        _refuse_longer(count, name_of(path))
-    return np.concatenate([np.empty(0, np.uint8), *parts]), skipped
+        if count > LONGEST:
+            break
+    _refuse(count, name_of(path))
+    return np.concatenate(parts), skipped
 
 
-def _refuse_longer(count: int, name: str = "the text") -> None:
+def _refuse(count: int, name: str = "the text") -> None:
+    """Errors: TextError for a text too short or too long."""
+    if count < 2:
+        raise TextError(f"{name} has {count} characters that the model knows", "explaining needs at least 2")
     if count > LONGEST:
         raise TextError(
             f"{name} has more than {LONGEST:,} characters",
@@ -140,19 +148,15 @@ def explain(checkpoint: Checkpoint, ids: Ids, name: str = "model", top: int = TO
     ids: (n,), of the checkpoint's vocabulary.  Errors: TextError, UsageError.  Cost: see watch.py.
     """
     at_least("top", top, 1)
-    _refuse_longer(len(ids))
-    if len(ids) < 2:
-        raise TextError(f"the text has {len(ids)} characters", "explaining needs at least 2")
+    _refuse(len(ids))
     return Explanation(name, checkpoint, ids, watch(checkpoint.network, ids, top))
 
 
 def data(explanation: Explanation) -> dict[str, Any]:
     """All that a page shows of an explanation, ready for JSON: see explain_page.py."""
     ranking, watched = explanation.ranking(), explanation.watched
-    signals, summary = [_packed(signal) for signal in watched.signals], explanation.summary
-    if sum(len(signal["data"]) for signal in signals) > LARGEST:
-        signals = [_packed(signal, ranking) for signal in watched.signals]
-        summary += "; of signals other than h, the ranked units alone"
+    signals, cut = _within(LARGEST, watched.signals, ranking)
+    summary = explanation.summary + (f"; of {' '.join(cut)} the ranked units alone" if cut else "")
     looked, bits = watched.attention, explanation.bits
     return {
         "name": explanation.name,
@@ -176,11 +180,26 @@ def _shown(character: str) -> str:
     return visible(character, keep="\n\t")
 
 
-def _packed(signal: Signal, ranked: list[Tracked] | None = None) -> dict[str, Any]:
-    """A signal for a page; `ranked`: of other signals than h, the units among these alone."""
-    units = list(range(len(signal.values)))
-    if ranked is not None and signal.name != "h":
-        units = sorted({tracked.unit for tracked in ranked if tracked.layer == signal.layer})
+def _within(
+    largest: int, signals: list[Signal], ranking: list[Tracked]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Signals for a page, and which of them, from the last name on, have ranked units alone, to be small.
+
+    Of h, the first, all units are there however many they are.
+    """
+    packed, cut, total = list[dict[str, Any]](), list[str](), 0
+    for name in dict.fromkeys(signal.name for signal in signals):
+        same = [signal for signal in signals if signal.name == name]
+        every = [_packed(signal, list(range(len(signal.values)))) for signal in same]
+        total += sum(len(signal["data"]) for signal in every)
+        if total > largest and name != "h":
+            cut.append(name)
+            every = [_packed(s, sorted({r.unit for r in ranking if r.layer == s.layer})) for s in same]
+        packed += every
+    return packed, cut
+
+
+def _packed(signal: Signal, units: list[int]) -> dict[str, Any]:
     high = max(1.0, float(np.abs(signal.values).max()))
     low = -high if signal.values.min() < 0 else 0.0  # the same both ways: 0 is in the middle
     packed = _compressed(to_bytes(signal.values[units], low, high))

@@ -69,21 +69,17 @@ def scores(units: NDArray[Any], told: dict[str, Array]) -> dict[str, Array]:
     named = {name: values for name, values in told.items() if _tells(values)}
     if not named:
         return {}
-    x, y = _standard(units), _standard(np.stack([*named.values()]))
-    return dict(zip(named, y @ x.T / x.shape[1], strict=True))
+    y = np.stack([*named.values()])
+    y = (y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)
+    deviation = units.std(axis=1, dtype=np.float64)
+    products = y.astype(units.dtype) @ units.T / units.shape[1]
+    found = np.divide(products, deviation, out=np.zeros(products.shape), where=deviation > 1e-9)
+    return dict(zip(named, found, strict=True))
 
 
 def _tells(values: Array) -> bool:
     _, counts = np.unique(values, return_counts=True)
     return bool(len(values) - counts.max(initial=0) >= LEAST)
-
-
-def _standard(x: NDArray[Any]) -> Array:
-    """Rows less their mean, over their standard deviation; 0 for a row that is constant to rounding."""
-    x = x.astype(np.float64)
-    x -= x.mean(axis=1, keepdims=True)
-    deviation = np.sqrt(np.einsum("ij,ij->i", x, x) / x.shape[1])[:, None]
-    return np.asarray(np.divide(x, deviation, out=np.zeros_like(x), where=deviation > 1e-9))
 
 
 def _where(text: str, characters: str) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ import charrnn
 PACKAGE = Path(charrnn.__file__).parent
 # A file imports only from files named before it; a folder's files may import each other
 ROWS = [
-    *("errors", "config", "escape", "text", "events"),
+    *("errors", "config", "atomic", "escape", "text", "events"),
     *("kernels", "cells"),
     *("corpus", "schedule", "npz", "lock", "progress", "meta"),
     *(

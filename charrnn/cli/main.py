@@ -10,7 +10,7 @@ import typer
 
 from .. import __version__
 from ..errors import CharrnnError
-from . import bench, evaluate, gradcheck, info, sample, train
+from . import bench, evaluate, explain, gradcheck, info, sample, train
 from .output import drop_unwritten, open_closed_streams
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app.command("train")(train.train)
 app.command("sample")(sample.sample)
 app.command("eval")(evaluate.evaluate)
 app.command("info")(info.info)
+app.command("explain")(explain.explain)
 app.command("gradcheck")(gradcheck.gradcheck)
 app.command("bench")(bench.bench)
 
