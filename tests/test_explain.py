@@ -178,6 +178,10 @@ def test_the_gradient_is_that_of_the_library_beside_untrained_cells():
     ]
     own = explain.gradient_over_lag(source.network, found.ids, explain.LAGS, explain.POSITIONS).output
     np.testing.assert_allclose(lags[0]["norms"], own, rtol=1e-3)
+    for lag, cell in zip(lags[1:], ("rnn", "gru", "lstm"), strict=True):
+        net = Network(ModelConfig(cell, 6), len(LETTERS), seed=0)
+        beside = explain.gradient_over_lag(net, found.ids, explain.LAGS, explain.POSITIONS).output
+        np.testing.assert_allclose(lag["norms"], beside, rtol=1e-3)
     assert len(explain.data(explained(source, length=2))["lags"][3]["norms"]) == 1
 
 

@@ -47,6 +47,7 @@ def test_inside_quotes(text, inside):
         ("if a < b -> c >= d > e", "0000000000000000000000"),
         ("<a\nb>", "00000"),
         ("(<\n>)", "11110"),
+        ("(<\n<)<a>", "11110110"),
     ],
 )
 def test_depth_of_brackets(text, depth):
