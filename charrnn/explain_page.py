@@ -17,8 +17,7 @@ SCRIPTS = ["colour.js", "plot.js", "text.js", "main.js"]
 def render(data: dict[str, Any]) -> str:
     """The page that shows `data`, which explain.data describes.
 
-    Its policy lets the browser run this very script and style and load nothing; a text stays data, whatever it
-    holds.
+    Its policy lets the browser run this very script and style and load nothing; a stranger's text stays data.
     """
     style, script = _part("page.css"), "\n".join(map(_part, SCRIPTS))
     policy = (

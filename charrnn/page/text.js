@@ -4,7 +4,7 @@ const at = (id) => document.getElementById(id);
 const size = data.chars.length;
 const NAMES = { "\n": "newline", " ": "space", "\t": "tab", "\u00a0": "no-break space" };
 const GLYPHS = { "\n": "↵", " ": "␣", "\t": "⇥", "\u00a0": "⍽" };
-const PLACES = ["1st", "2nd", "3rd", "4th", "5th"];
+const ordinal = (n) => n + (["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th");
 
 // Control and format characters would bend the page's own text: they are shown by their numbers
 const visible = (char) => GLYPHS[char] ?? char.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) =>
@@ -105,7 +105,7 @@ async function byAttention() {
     const i = marked - lag - data.attention_first_lag;
     if (i >= 0) wanted[i] = step(byte, 0, most);
   });
-  legend("Attention: where the model looked back from the marked character", false, 0, most / 255);
+  legend("Attention: where the model looked, having read the marked character, to guess the next", false, 0, most / 255);
   colour(wanted);
 }
 
@@ -127,7 +127,7 @@ function detail() {
   at("where").textContent = `line ${spans[marked].row}, column ${spans[marked].column}`;
   const place = guesses.findIndex(([guessed]) => guessed === char);
   at("cost").textContent = bits === null ? "The first character: nothing precedes it, so nothing was expected."
-    : `${bits.toFixed(2)} bits · ${percent(2 ** -bits)} · ${PLACES[place] ? `${PLACES[place]} guess` : "not guessed"}`;
+    : `${bits.toFixed(2)} bits · ${percent(2 ** -bits)} · ${place >= 0 ? `${ordinal(place + 1)} guess` : "not guessed"}`;
   const rows = guesses.map(([guessed, share], g) => guess(guessed, share, g === place));
   if (bits !== null && place < 0) rows.push(guess(char, 2 ** -bits, true));
   at("guesses").replaceChildren(...rows);
