@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from collections.abc import Mapping
@@ -14,11 +15,15 @@ import numpy as np
 from . import __version__, cells, npz
 from .config import ModelConfig
 from .errors import CheckpointError, UsageError
+from .kernels.jit import VERSIONS as LIBRARIES
 from .meta import FORMAT, LONGEST_META, TABLES, NewerFormat, parse
 from .network import Network
 from .parameters import Array, Layout
 from .text import CODE_POINTS, Vocabulary
 
+VERSIONS = {"version": __version__, **LIBRARIES}  # which another's bits may depend on
+FULL = "make room on the disk"
+REMEDIES = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: "train a smaller model"}
 LONGEST_REASON = 300  # characters
 
 
@@ -28,7 +33,7 @@ class Checkpoint:
 
     network: Network
     vocabulary: Vocabulary
-    meta: dict[str, Any]  # format, version, model; from training: corpus, training, metrics, command
+    meta: dict[str, Any]  # format, versions, model; from training: corpus, training, metrics, command
     extra: dict[str, Array] = field(default_factory=dict)  # optim.* and state.*, to go on training
 
 
@@ -45,7 +50,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     network = checkpoint.network
     if not all(np.isfinite(array).all() for array in (network.flat, *checkpoint.extra.values())):
         raise CheckpointError(f"the parameters are not finite: {path} is left as it was", "lower --lr")
-    meta = {"format": FORMAT, "version": __version__, "model": asdict(network.config)}
+    meta = {"format": FORMAT, **VERSIONS, "model": asdict(network.config)}
     meta |= {"level": checkpoint.vocabulary.level} | checkpoint.meta
     arrays = network.layout.export(network.flat) | checkpoint.extra
     arrays["vocab"] = checkpoint.vocabulary.points
@@ -58,7 +63,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     except ValueError as error:
         raise CheckpointError(f"{path} could not be written: {error}") from error
     except OSError as error:
-        raise CheckpointError(f"{path} could not be written: {error.strerror or error}") from error
+        remedy = REMEDIES.get(error.errno or 0, "choose another --out")
+        reason = f"{path} could not be written: {error.strerror or error}"
+        raise CheckpointError(reason, f"{remedy}; what was saved before is intact") from error
 
 
 def load(path: Path) -> Checkpoint:
@@ -76,14 +83,18 @@ def load(path: Path) -> Checkpoint:
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}", "check the path") from None
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise CheckpointError(
+            f"{path} cannot be read: {error.strerror or error}", "check that it may be read"
+        ) from None
     except NewerFormat as error:
         raise CheckpointError(f"{path} {error}", "update charrnn") from None
     except MemoryError:
         raise CheckpointError(f"{path} is too large for the memory there is") from None
     except (ValueError, UsageError, RecursionError) as error:
         reason = str(error)[:LONGEST_REASON]  # which may quote the file
-        raise CheckpointError(f"{path} is no charrnn checkpoint: {reason}") from None
+        raise CheckpointError(
+            f"{path} is no charrnn checkpoint: {reason}", "name a .npz file that charrnn train wrote"
+        ) from None
 
 
 def _load(file: IO[bytes]) -> Checkpoint:

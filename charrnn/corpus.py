@@ -25,6 +25,7 @@ Digest = Callable[[bytes], object]
 
 BLOCK = 1 << 20  # bytes read at a time
 SMALL = 1 << 15  # characters
+ZIP = b"PK\x03\x04"  # how archives begin, checkpoints among them
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -49,6 +50,13 @@ def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") ->
             gathered.add(points)
     vocabulary = Vocabulary.of_bytes() if level == "byte" else Vocabulary(np.sort(gathered.seen))
     return Corpus(gathered.ids_of(vocabulary), vocabulary, digest.hexdigest())
+
+
+def look_at(paths: Sequence[Path]) -> None:
+    """Read the start of each, but nothing of what can be read only once, as a pipe.  Errors: as `load`."""
+    for path in paths:
+        if str(path) != "-" and (path.is_file() or not path.exists() or path.is_dir()):
+            next(_bytes(path, bool), b"")
 
 
 def from_text(text: str) -> Corpus:
@@ -158,9 +166,9 @@ def _bytes(path: Path, digest: Digest) -> Iterator[bytes]:
     except IsADirectoryError:
         raise TextError(f"{path} is a folder", "name a text file in it") from None
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise TextError(
-            f"{name_of(path)} cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        system = getattr(error, "strerror", None)  # else what unpacks it complains
+        remedy = "check that it may be read" if system else "it is damaged or cut short: get it again"
+        raise TextError(f"{name_of(path)} cannot be read: {system or error}", remedy) from None
 
 
 def _open(path: Path) -> Any:
@@ -181,6 +189,9 @@ def _decoded(path: Path, encoding: str, digest: Digest) -> Iterator[str]:
         ) from None
     offset = lines = 0
     for block in _bytes(path, digest):
+        if not offset and block.startswith(ZIP):
+            kind = "a checkpoint" if path.suffix == ".npz" else "a zip archive"
+            raise TextError(f"{name_of(path)} is {kind}, not a text", "name a text file")
         pending = len(decoder.getstate()[0])
         try:
             yield decoder.decode(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,13 @@ def adapt(checkpoint: Checkpoint, corpus: Corpus, extend: bool, seed: int) -> tu
     ids_of = np.searchsorted(vocabulary.points, new.points).astype(np.min_scalar_type(len(vocabulary) - 1))
     network = _grown(checkpoint.network, old, vocabulary, seed)
     return network, replace(corpus, ids=ids_of[corpus.ids], vocabulary=vocabulary)
+
+
+def digest(checkpoint: Checkpoint) -> str:
+    """Of its weights and vocabulary: what a model that starts from it has of it."""
+    sha256 = hashlib.sha256(checkpoint.vocabulary.points.data)
+    sha256.update(checkpoint.network.flat.data)
+    return sha256.hexdigest()
 
 
 def _grown(network: Network, old: Vocabulary, new: Vocabulary, seed: int) -> Network:

@@ -20,8 +20,8 @@ TABLES: dict[str, dict[str, Any]] = {
     "corpus": dict.fromkeys(("chars", "train", "val", "test", "vocab"), 0) | {"sha256": "", "val_sha256": ""},
     "metrics": {"step": 0, "epoch": 0.0, "loss": 0.0, "bpc": 0.0, "perplexity": 0.0},
 }
-KINDS: dict[str, Any] = {"format": 0, "version": "", "numpy": "", "level": "", "command": "", "seed": 0}
-KINDS |= {"history": [], "progress": {}, **TABLES}
+KINDS: dict[str, Any] = {"format": 0, "version": "", "python": "", "numpy": "", "numba": ""}
+KINDS |= {"level": "", "command": "", "init_sha256": "", "seed": 0, "history": [], "progress": {}, **TABLES}
 
 
 class NewerFormat(Exception):

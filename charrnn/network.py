@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -17,8 +18,19 @@ from .parameters import Array, Layout
 class Network:
     """The parameters of a model and everything that runs on them; `shard` gives memory to run in."""
 
-    def __init__(self, config: ModelConfig, vocab_size: int, flat: Array | None = None, seed: int = 0):
-        """flat: the parameters (Layout.size,), kept and not copied; by default initial ones from `seed`."""
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocab_size: int,
+        flat: Array | None = None,
+        seed: int = 0,
+        make: Callable[..., Array] = np.zeros,
+    ):
+        """flat: the parameters (Layout.size,), kept and not copied; by default initial ones from `seed`.
+
+        make: gives all other memory, called with shape and dtype.
+        """
+        self.make = make
         self.config, self.vocab_size = config, vocab_size
         self.layout = Layout(config, vocab_size)
         self.cell = self.layout.cell
@@ -32,7 +44,7 @@ class Network:
         hidden, layers, gates = config.hidden_size, config.num_layers, len(self.cell.input)
 
         def empty(shape: tuple[int, ...], depth: int, columns: int) -> Array:
-            return np.empty((*shape, packed_size(depth, columns, dtype.itemsize)), dtype)
+            return self.make((*shape, packed_size(depth, columns, dtype.itemsize)), dtype)
 
         embedded, size = (gates if config.embed_size else 0,), config.attention_size
         attended = (3 if config.attention else 0,)
@@ -126,7 +138,7 @@ class Shard:
         looked, width = past + steps if window else 0, dtype.itemsize
 
         def view(name: str, *shape: int, dtype: Any = dtype) -> Array:
-            memory = self.memory.setdefault(name, np.zeros(prod(shape), dtype))
+            memory = self.memory.setdefault(name, self.network.make(prod(shape), dtype))
             return memory[: prod(shape)].reshape(shape)
 
         return model.Work(

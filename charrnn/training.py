@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shlex
 import sys
@@ -18,24 +17,22 @@ from . import __version__, checkpoint, evaluation, events, schedule
 from .checkpoint import Checkpoint
 from .config import ModelConfig, SampleConfig, TrainConfig
 from .corpus import Corpus
-from .errors import DivergedError, UsageError
+from .errors import DivergedError
 from .evaluation import perplexity
 from .kernels import optimizers
 from .network import Network
 from .optimize import Learner
 from .parallel import Team
+from .plan import Plan
 from .progress import Clock, Progress
 from .run_files import RunFiles
 from .sampling import sample
-from .text import Ids, Split, Streams
+from .text import Ids
 
 BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
 SAMPLE = 200  # characters of a sample during training
-SAVE = 6e12  # flops between saves: about a minute of them, counted in steps so that no clock decides
-RESTART = (
-    64  # steps; in each, one of so many streams starts from a zero state, or the model forgets how to start
-)
+RESTART = 64  # steps; in each, one of so many streams starts from zero, or the model forgets how to start
 
 
 class Trainer:
@@ -51,52 +48,33 @@ class Trainer:
         val: Ids | None = None,
         network: Network | None = None,
         command: list[str] | None = None,
+        init_sha256: str = "",
     ):
         """path: where the best model goes; what is needed to go on goes beside it, as NAME.last.npz.
 
-        val: a validation text, in place of the corpus's tail.  network: start from its weights.
+        val: a validation text, in place of the corpus's tail.  network: start from its weights, whose
+        digest (see finetune.py) is init_sha256.
         Errors: TextError for a corpus too short.
         """
-        self.config, self.vocabulary = config.tuned(model), corpus.vocabulary
-        split = Split.of(corpus.ids, 0.0 if val is not None else config.val_fraction, config.test_fraction)
-        self.split = split if val is None else replace(split, val=val)
-        if not len(self.split.val) and (config.patience or config.lr_schedule == "plateau"):
-            raise UsageError(
-                "--patience and --lr-schedule plateau need a text to validate on, and there is none",
-                "name one with --val or --val-fraction",
-            )
-        self.streams = Streams.of(self.split.train, config.batch_size, config.seq_len)
+        self.plan, self.vocabulary = Plan(corpus, model, config, val), corpus.vocabulary
+        self.config, self.split, self.streams = self.plan.config, self.plan.split, self.plan.streams
         self.network = network or Network(model, len(self.vocabulary), seed=config.seed)
         self.team = Team(config.threads)
-        steps = min(config.seq_len, self.streams.length)
-        self.learner = Learner(self.network, self.streams.batch_size, steps, self.config, self.team)
+        batch_size, seq_len = self.streams.batch_size, self.plan.seq_len
+        self.learner = Learner(self.network, batch_size, seq_len, self.config, self.team)
         self.progress = Progress()
         self._stopped = self._saved = False
-        parts = {name: len(getattr(self.split, name)) for name in ("train", "val", "test")}
-        self.corpus: dict[str, Any] = {"chars": len(corpus.ids), **parts}
-        self.corpus |= {"vocab": len(self.vocabulary), "sha256": corpus.sha256}
-        self.corpus["val_sha256"] = hashlib.sha256(np.ascontiguousarray(self.split.val).data).hexdigest()
-        self.files = RunFiles(path, self.learner, self.vocabulary, self._meta(command or sys.argv))
+        meta = self._meta(command or sys.argv, init_sha256)
+        self.files = RunFiles(path, self.learner, self.vocabulary, meta)
 
-    def _meta(self, command: list[str]) -> dict[str, Any]:
+    def _meta(self, command: list[str], init_sha256: str) -> dict[str, Any]:
         return {
             "training": asdict(self.config),
-            "corpus": self.corpus,
+            "corpus": self.plan.corpus,
             "seed": self.config.seed,
             "command": shlex.join(command),
-            "numpy": np.__version__,
+            "init_sha256": init_sha256,
         }
-
-    @property
-    def total_steps(self) -> int:
-        steps = max(1, round(self.config.epochs * self.streams.chunks))
-        return min(steps, self.config.max_steps) if self.config.max_steps else steps
-
-    @property
-    def save_every(self) -> int:
-        """Steps; evaluations save too, unless the user said when to save."""
-        step = 6 * self.network.layout.products * self.streams.batch_size * self.config.seq_len
-        return self.config.save_every or max(1, round(SAVE / step))
 
     @property
     def epoch(self) -> float:
@@ -109,15 +87,9 @@ class Trainer:
     def resume(self) -> None:
         """Go on from NAME.last.npz.  Errors: CheckpointError; UsageError where corpus or options differ."""
         saved = checkpoint.load(self.files.last_path)
-        for name in ("sha256", "vocab", "train", "val", "test", "val_sha256"):
-            ours, theirs = self.corpus[name], saved.meta.get("corpus", {}).get(name)
-            if ours != theirs:
-                raise UsageError(
-                    f"the text is not the one of {self.files.last_path}: its {name} is {ours}, was {theirs}",
-                    "resume with the same corpus and --val, or fine-tune on others with --init-from",
-                )
+        self.plan.refuse_other_texts(saved.meta.get("corpus", {}), str(self.files.last_path))
         self.progress = self.files.restore(saved)
-        self.files.meta["command"] = saved.meta["command"]
+        self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
         self._saved = True
 
     def run(self) -> Iterator[events.Event]:
@@ -145,13 +117,13 @@ class Trainer:
     def _start(self) -> events.Event:
         return events.Start(
             config=asdict(self.network.config) | asdict(self.config),
-            corpus=self.corpus,
+            corpus=self.plan.corpus,
             params=self.network.layout.size,
             threads=self.team.threads,
             seed=self.config.seed,
             version=__version__,
             batch_size=self.streams.batch_size,
-            total_steps=self.total_steps,
+            total_steps=self.plan.total_steps,
             steps_per_epoch=self.streams.chunks,
         )
 
@@ -164,7 +136,7 @@ class Trainer:
         optimizers.clamp(learner.network.flat, 1.0)
         evaluation.score(learner.network, np.zeros(2, np.uint8), Team(1))
         if self.config.sample_every:
-            self._sample()
+            self.sample()
 
     def _steps(self, clock: Clock) -> Generator[events.Event, None, str]:
         """Returns why it ended."""
@@ -176,10 +148,10 @@ class Trainer:
                 if not learned:
                     continue
                 if config.sample_every and self.progress.step % config.sample_every == 0:
-                    yield self._sample()
+                    yield self.sample()
             step = self.progress.step
             due = self.progress.pending or step % eval_every == 0
-            save = step % self.save_every == 0 or (due and not config.save_every)
+            save = step % self.plan.save_every == 0 or (due and not config.save_every)
             if (due or save) and not self.files.finite():
                 yield from self._rewind(math.nan)
                 continue
@@ -192,7 +164,7 @@ class Trainer:
     def _reason_to_end(self, clock: Clock) -> str | None:
         if self._stopped:
             return "interrupted"
-        if self.progress.step >= self.total_steps:
+        if self.progress.step >= self.plan.total_steps:
             return "steps" if self.progress.step == self.config.max_steps else "epochs"
         if self.config.max_time and clock.elapsed_s >= self.config.max_time:
             return "time"
@@ -208,7 +180,7 @@ class Trainer:
             self.learner.reset()
         self.learner.restart(self._fresh(chunk))
         inputs, targets = self.streams.chunk(chunk)
-        lr = progress.lr_scale * schedule.rate(self.config, progress.step, self.total_steps)
+        lr = progress.lr_scale * schedule.rate(self.config, progress.step, self.plan.total_steps)
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step)
         progress.step += 1
         progress.chars += inputs.size
@@ -289,7 +261,8 @@ class Trainer:
         yield from self.files.save_last(self.progress)
         self._saved = True
 
-    def _sample(self) -> events.Event:
+    def sample(self) -> events.Sampled:
+        """A text that the model draws now.  Cost: as many steps of one stream as characters."""
         config = SampleConfig(length=SAMPLE, temp=0.8, seed=self.config.seed)
         model = Checkpoint(self.network, self.vocabulary, {})
         return events.Sampled(self.progress.step, "".join(sample(model, config)))

@@ -35,7 +35,8 @@ ROWS = [
         "watch",
         "explain",
     ),
-    *("sampling", "scoring", "run_files", "training", "benchmark_torch", "benchmark", "explain_page", "api"),
+    *("sampling", "scoring", "run_files", "plan", "training", "benchmark_torch", "benchmark", "explain_page"),
+    *("api", "curves", "plot"),
     *("cli", "__main__"),
 ]
 LIBRARIES = {
@@ -43,6 +44,7 @@ LIBRARIES = {
     "llvmlite": ("kernels/jit.py", "kernels/tile.py"),
     "typer": ("cli/",),
     "rich": ("cli/",),
+    "matplotlib": ("plot.py",),
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
@@ -129,7 +131,7 @@ def python(code: str, folder: Path = PACKAGE.parent) -> str:
 
 
 def test_the_command_line_starts_without_the_heavy_libraries():
-    heavy = ("numba", "numpy", "llvmlite", "rich", "torch")
+    heavy = ("numba", "numpy", "llvmlite", "rich", "torch", "matplotlib")
     code = f"import sys, charrnn.cli.main; print([m for m in {heavy} if m in sys.modules])"
     assert python(code) == "[]"
 

@@ -62,3 +62,24 @@ def test_other_sources_have_another_folder(tmp_path):
         file.write("# changed\n")
     code = "from charrnn.kernels.jit import sources_digest; print(sources_digest())"
     assert output(start(code, tmp_path)) != [jit.sources_digest()]
+
+
+NOTES = """
+import numpy as np
+from charrnn.cli import console
+from charrnn.kernels.activations import sigmoid
+console.SLOW = 0.0
+with console.explain_compiling():
+    sigmoid(np.zeros(4, np.float32))
+"""
+
+
+def test_only_a_start_that_compiles_is_said_to_compile(tmp_path):
+    def notes() -> str:
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, "-c", NOTES]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+
+    first = notes().splitlines()
+    assert [line.split()[0] for line in first] == ["compiling", "compiled"]
+    assert notes() == ""

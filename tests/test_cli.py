@@ -7,6 +7,8 @@ import json
 import math
 import re
 import shlex
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from program import LINES, SMALL, TEXT, run, shell
+from program import LINES, SMALL, TEXT, environment, run, shell
 
 import charrnn
 from charrnn.cli import output
-from charrnn.cli.info import sparkline, validation_losses
+from charrnn.cli.info import validation_losses
 from charrnn.cli.main import app
+from charrnn.cli.sparkline import sparkline
 
 pytest_plugins = ["trained"]
 
@@ -292,6 +295,13 @@ def test_version_and_help(tmp_path):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_stands_in_a_group_and_every_command_can_be_quiet(name):
+    options = [p for p in COMMANDS[name].params if p.param_type_name == "option"]
+    assert [p.name for p in options if not p.rich_help_panel] == []
+    assert "-q" in {spelling for p in options for spelling in p.opts}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained_and_every_command_has_an_example_that_parses(name):
     command = COMMANDS[name]
     for parameter in command.params:
@@ -314,3 +324,32 @@ def parse(line: str) -> None:
     program, name, *arguments = shlex.split(line.partition("|")[0].partition(">")[0])
     assert program == "charrnn"
     COMMANDS[name].make_context(name, arguments)
+
+
+# completion
+
+
+@pytest.mark.parametrize(
+    "typed, offered",
+    [
+        (["tr"], {"train"}),
+        ([""], set(COMMANDS)),
+        (["train", "--ce"], {"--cell"}),
+        (["train", "--optimizer", "ad"], {"adam", "adamw", "adagrad"}),
+        (["--inst"], {"--install-completion"}),
+    ],
+)
+def test_a_tab_completes_commands_and_options_without_the_heavy_libraries(tmp_path, typed, offered):
+    code = "import sys; sys.argv[0] = 'charrnn'; from charrnn.cli.main import main; main()"
+    asked = {"_CHARRNN_COMPLETE": "complete_bash", "COMP_CWORD": str(len(typed))}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        cwd=tmp_path,
+        env=environment(**asked, COMP_WORDS=" ".join(["charrnn", *typed])),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(done.stdout.split()) == offered
+    loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "charrnn.cli.main" in loaded and not loaded & {"numpy", "numba", "rich"}

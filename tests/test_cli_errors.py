@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 from pathlib import Path
 
@@ -34,6 +37,10 @@ def folder(tmp_path, trained) -> Path:
     (tmp_path / "model.npz").write_bytes(trained.checkpoint.read_bytes())
     (tmp_path / "a folder").mkdir()
     (tmp_path / "odd.txt").write_text("An odd \u0416.\n")
+    packed = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    for kind, compress in packed.items():
+        (tmp_path / f"cut.{kind}").write_bytes(compress(ORDINARY.encode())[:-12])
+    (tmp_path / "false.gz").write_text(ORDINARY)
     (tmp_path / "link.txt").symlink_to("short.txt")
     return tmp_path
 
@@ -46,6 +53,9 @@ TRAIN = [
     (["a folder"], 1, ["a folder is a folder"]),
     (["latin.txt"], 1, ["latin.txt", "UTF-8", "0xff", "offset 15", "line 3", "iconv"]),
     ([unreadable()], 1, [unreadable(), "cannot be read"]),
+    *(([f"cut.{kind}"], 1, [f"cut.{kind} cannot be read", "cut short"]) for kind in ("gz", "bz2", "xz")),
+    (["false.gz"], 1, ["false.gz cannot be read", "ot a gzip", "get it again"]),
+    (["model.npz"], 1, ["model.npz is a checkpoint, not a text", "name a text"]),
     (["text.txt", "latin.txt"], 1, ["latin.txt", "offset 15"]),
     ([], 2, ["CORPUS", "charrnn train --help"]),
     (["text.txt", "--hiden-size", "3"], 2, ["--hiden-size", "--hidden-size", "charrnn train --help"]),
@@ -91,7 +101,7 @@ TRAIN = [
 CHECKPOINT = [
     (["missing.npz"], ["no file missing.npz"]),
     (["a folder"], ["a folder is a folder"]),
-    (["mine.npz"], ["mine.npz is no charrnn checkpoint"]),
+    (["mine.npz"], ["mine.npz is no charrnn checkpoint", "charrnn train wrote"]),
     (["cut.npz"], ["cut.npz is no charrnn checkpoint"]),
 ]
 OTHER = [
@@ -99,6 +109,12 @@ OTHER = [
     (["sample", "model.npz", "--temp", "-1"], 2, ["--temp is -1"]),
     (["sample", "model.npz", "--length", "-1"], 2, ["--length is -1"]),
     (["eval", "model.npz", "latin.txt"], 1, ["latin.txt", "offset 15"]),
+    (["eval", "text.txt", "model.npz"], 1, ["text.txt is no charrnn checkpoint", "no .npz file"]),
+    (["eval", "model.npz", "model.npz"], 1, ["model.npz is a checkpoint, not a text"]),
+    (["eval", "model.npz", "-", "-"], 2, ["stdin (-) is named twice"]),
+    (["eval", "model.npz", "text.txt", "missing.txt"], 1, ["no file missing.txt", "path"]),
+    (["eval", "model.npz", "text.txt", "a folder"], 1, ["a folder is a folder"]),
+    (["eval", "model.npz", "text.txt", "cut.gz"], 1, ["cut.gz cannot be read"]),
     (["eval", "model.npz", "empty.txt"], 1, ["empty.txt has 0 characters", "at least 2"]),
     (["eval", "model.npz", "-"], 1, ["stdin has 0 characters"]),
     (["eval", "model.npz", "text.txt"], 1, ["text.txt", "never saw", "U+0041", "character 0 (line 1)"]),
@@ -184,7 +200,7 @@ def test_debug_shows_the_traceback(folder):
 def test_a_full_disk_is_one_line(line, folder):
     done = shell(f"{line} > /dev/full", folder)
     assert done.code == 1
-    assert done.err == "charrnn: stdout: No space left on device\n"
+    assert done.err == "charrnn: stdout: No space left on device; make room on the disk\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from program import SMALL, TEXT, run
+from program import SMALL, TEXT, run, shell
 
 from charrnn.cli.figures import Figures
 from charrnn.events import End, Event, Resumed, Rewound, Start, Step
@@ -99,3 +100,39 @@ def test_a_dry_run_shows_all_and_leaves_nothing(folder):
     assert shown["steps"].startswith("7, ") and shown["steps"].endswith("or 120 s if that ends first")
     assert shown["output"] == ("checkpoints/text-gru.npz, text-gru.last.npz, checkpoints/text-gru.jsonl")
     assert [path.name for path in folder.iterdir()] == ["text.txt"]
+
+
+def test_a_dry_run_of_a_model_that_fits_nowhere_tells_its_size(folder):
+    """In little memory: under a limit that such a model is far beyond."""
+    line = "ulimit -v 4000000; $CHARRNN train text.txt --hidden-size 20000 --num-layers 4 --dry-run"
+    done = shell(line, folder)
+    assert (done.code, done.err) == (0, "")
+    shown = dict(line.split(maxsplit=1) for line in done.out.decode().splitlines())
+    h, v = 20_000, len(set(TEXT))
+    parameters = v * 4 * h + 7 * 4 * h * h + 4 * 4 * h + v * h + v
+    assert shown["parameters"] == f"{parameters:,}"
+    assert float(shown["memory"].split()[0].replace(",", "")) * 1e6 > 4 * 5 * parameters  # with Adam's two
+    assert shown["checkpoint"].endswith(" MB, more than the 2,000 that it may have")
+
+
+def test_the_log_goes_to_stdout_when_asked(folder):
+    done = run(*RUN, "--max-steps", 3, "--log", "-", "-q", cwd=folder)
+    assert (done.code, done.err) == (0, "")
+    events = [json.loads(line)["event"] for line in done.out.splitlines()]
+    assert (events[0], events[-1]) == ("start", "end")
+    assert sorted(path.name for path in folder.iterdir()) == ["m.last.npz", "m.npz", "text.txt"]
+    resumed = run(*RUN, "--max-steps", 5, "--resume", "--log", "-", "-q", cwd=folder)
+    assert [json.loads(line).get("step") for line in resumed.out.splitlines()][-1] is None
+    assert b'"step": 5' in resumed.out and b'"step": 1,' not in resumed.out
+
+
+def test_a_reader_of_the_log_may_leave(folder):
+    done = shell(f"$CHARRNN {' '.join(map(str, RUN))} --max-steps 500 --log - -q | head -n 1", folder)
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["event"] == "start"
+
+
+def test_the_log_on_stdout_does_not_clash_with_a_text_on_stdin(folder):
+    options = ["--max-steps", 2, "--out", "s.npz", "--log", "-", "-q"]
+    done = run("train", "-", *SMALL, *options, cwd=folder, stdin=TEXT.encode())
+    assert (done.code, done.err) == (0, "")

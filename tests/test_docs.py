@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CELLS = sorted((ROOT / "charrnn" / "cells").glob("[!_]*.py"))
 BPTT = (ROOT / "docs" / "bptt.md").read_text(encoding="utf-8")
 
@@ -58,3 +61,11 @@ def test_links_point_at_files(page):
     targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not missing, f"{page.name} links to {', '.join(missing)}"
+
+
+def test_the_reference_of_the_options_is_what_the_program_says():
+    page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    command = [sys.executable, "docs/options.py"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert page == done.stdout.decode(), "run: python docs/options.py > docs/options.md"

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import support
 from program import command, environment, run, shell, wait
 from support import CELLS
 
-from charrnn import events, npz
+from charrnn import checkpoint, events, npz
 from charrnn.config import OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.corpus import from_text
 from charrnn.errors import CheckpointError, UsageError
@@ -72,7 +73,7 @@ def test_stops_anywhere_change_no_bit(case, fables, tmp_path, request):
     repeats = max(1, math.ceil(request.config.getoption("--stops") / (3 * len(CASES))))
     for repeat in range(repeats):
         path, parts = tmp_path / f"{repeat}.npz", []
-        for i, stop in enumerate([*stops(case + 1000 * repeat, whole.total_steps), None]):
+        for i, stop in enumerate([*stops(case + 1000 * repeat, whole.plan.total_steps), None]):
             part = made(text, path, cell, threads=1 + i % 3, **config)
             if i:
                 part.resume()
@@ -291,6 +292,38 @@ def test_a_fine_tuned_run_resumes_by_its_own_options(corpus, fables):
     assert [start["config"]["dropout"] for start in starts] == [0.5, 0.5]
     with np.load(corpus / "base.npz") as base, np.load(corpus / "new.npz") as new:
         assert set(base["vocab"]) < set(new["vocab"])
+
+
+def test_a_fine_tuned_run_resumes_by_its_own_command_and_from_no_other_checkpoint(corpus):
+    base = ["train", "corpus.txt", "--out", "base.npz", *OPTIONS, "--max-steps", "2"]
+    assert run(*base, cwd=corpus).code == 0
+    tune = ["train", "corpus.txt", "--out", "new.npz", "--init-from", "base.npz", "-q"]
+    assert run(*tune, "--max-steps", "2", cwd=corpus).code == 0
+    for steps in ("3", "4"):  # the second: what the run began from is not forgotten on the way
+        assert run(*tune, "--max-steps", steps, "--resume", cwd=corpus).code == 0
+    start = Path(__file__).parent / "format1.npz"
+    for name in ("new", "base"):  # the second began from none
+        began = ["train", "corpus.txt", "--out", f"{name}.npz", "--resume", "--init-from", start]
+        refused = run(*began, cwd=corpus)
+        assert refused.code == 2
+        assert f"--init-from {start} is not what the run of {name}.npz began from" in refused.err
+
+
+def test_resuming_with_other_versions_of_the_libraries_is_said(corpus):
+    train = ["train", "corpus.txt", "--out", "m.npz"]
+    assert run(*train, *OPTIONS, "--max-steps", "2", cwd=corpus).code == 0
+    info = run("info", "m.npz", cwd=corpus).out.decode()
+    for name, version in checkpoint.VERSIONS.items():
+        assert re.search(rf"^{name} +{re.escape(version)}$", info, re.MULTILINE)
+    same = run(*train, "--resume", "--max-steps", "3", cwd=corpus)
+    assert same.code == 0 and "made by" not in same.err
+    support.rewrite_meta(corpus / "m.last.npz", lambda meta: meta.update(numba="0.1", version="0.0"))
+    other = run(*train, "--resume", "--max-steps", "4", cwd=corpus)
+    assert other.code == 0
+    assert other.err.startswith("made by charrnn 0.0, numba 0.1: with other versions the bits may differ")
+    support.rewrite_meta(corpus / "m.last.npz", lambda meta: [meta.pop(name) for name in ("python", "numba")])
+    older = run(*train, "--resume", "--max-steps", "5", cwd=corpus)  # a file that does not say
+    assert older.code == 0 and "made by" not in older.err
 
 
 def test_a_torn_line_of_the_log_is_dropped(corpus):

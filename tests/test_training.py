@@ -13,7 +13,7 @@ import pytest
 import support
 from support import CELLS
 
-from charrnn import checkpoint, events, training
+from charrnn import checkpoint, events, plan
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import from_text
 from charrnn.errors import DivergedError, TextError, UsageError
@@ -263,7 +263,7 @@ def test_a_long_epoch_is_saved_on_the_way_by_the_work_done(fables, tmp_path, mon
         fables[:3000], tmp_path / "m.npz", {"hidden_size": 8}, batch_size=2, seq_len=10, max_steps=9
     )
     weights = 8 * 4 * 8 + 8 * len(run.vocabulary)  # of the lstm's gates, and of the output
-    monkeypatch.setattr(training, "SAVE", 4 * 6 * weights * 2 * 10)
+    monkeypatch.setattr(plan, "SAVE", 4 * 6 * weights * 2 * 10)
     saved = [event.step for event in of_kind(events.Saved, run.run()) if event.kind == "last"]
     assert saved == [0, 4, 8, 9]
 
@@ -315,3 +315,15 @@ def test_every_other_step_a_stream_that_begins_a_line_starts_from_zero(tmp_path)
         else:
             assert stream == step // 2 % 64
     assert len({*fresh[1::2]} - {-1}) > 2
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("model", [{}, {"cell": "gru", "num_layers": 2, "embed_size": 5, "attention": 3}])
+def test_the_memory_foretold_is_the_memory_taken(fables, tmp_path, model, optimizer):
+    run = trainer(fables[:2000], tmp_path / "m.npz", model, batch_size=20, seq_len=9, optimizer=optimizer)
+    learner, network = run.learner, run.network
+    taken = [network.flat, *network.panels, learner.slots, learner.parallel.grads]
+    taken += [array for shard in learner.parallel.shards for array in shard.memory.values()]
+    assert run.plan.nbytes == sum(array.nbytes for array in taken)
+    list(run.files.save_last(run.progress))
+    assert run.plan.saved_nbytes == pytest.approx(run.files.last_path.stat().st_size, rel=0.01)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from .options import option
 
 
 def bench(
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Only the first training and sampling setup.")
-    ] = False,
-    cell: Annotated[str, typer.Option(help="The cell to time, or all.")] = "all",
-    threads: Annotated[int, typer.Option(help="0: every core this process may use.")] = 0,
+    quick: Annotated[bool, option("Setup", "Only the first training and sampling setup.", "--quick")] = False,
+    cell: Annotated[str, option("Setup", "The cell to time, or all.")] = "all",
+    threads: Annotated[int, option("Setup", "0: every core this process may use.")] = 0,
     vs: Annotated[
-        str | None, typer.Option(help="torch: time PyTorch, which must be installed, in turn with ours.")
+        str | None, option("Setup", "torch: time PyTorch, which must be installed, in turn with ours.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Measure what this machine reaches: training and sampling, in characters a second.
 
@@ -42,7 +41,7 @@ def bench(
     setups = (SETUPS[0], SETUPS[4]) if quick else SETUPS
     team = Team(threads)
     top = peak(team)
-    note(f"{team.threads} threads, peak {top / 1e9:.0f} GFLOP/s; medians of alternating runs")
+    note(f"{team.threads} threads, peak {top / 1e9:.0f} GFLOP/s; medians of alternating runs", quiet)
     header = f"{'setup':<36} {'cell':<8} {'chars/s':>10} {'GFLOP/s':>8} {'share':>6}"
     if not as_json:
         print(header + (f" {'PyTorch':>10} {'ratio':>6}" if vs else ""))

@@ -69,14 +69,20 @@ def fail(text: str) -> None:
 
 @contextmanager
 def explain_compiling(quiet: bool = False) -> Iterator[None]:
-    """Around the first call of kernels: says that they compile if that takes longer than a second."""
-    begun = time.monotonic()
+    """Around the first call of kernels: says that they compile, if they do and longer than a second."""
+    from ..kernels.jit import when_compiling  # Numba comes with it
+
     timer = threading.Timer(SLOW, note, ("compiling kernels, first run only (some seconds)", quiet))
-    timer.start()
+    begun: list[float] = []
+
+    def begin() -> None:
+        begun.append(time.monotonic())
+        timer.start()
+
     try:
-        yield
+        with when_compiling(begin):
+            yield
     finally:
         timer.cancel()
-    seconds = time.monotonic() - begun
-    if seconds > SLOW:
+    if begun and (seconds := time.monotonic() - begun[0]) > SLOW:
         note(f"compiled in {seconds:.1f} s", quiet)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..config import EvalConfig
-from .files import name_of
+from .files import name_of, refuse_to_read_stdin_twice
+from .options import option
 from .output import json_line, visible, write
 
 if TYPE_CHECKING:
@@ -25,36 +26,38 @@ def evaluate(
     texts: Annotated[
         list[Path],
         typer.Argument(
-            metavar="TEXT...", help="Texts to score (also .gz .bz2 .xz), each on its own; - is stdin."
+            metavar="TEXT", help="Texts to score (also .gz .bz2 .xz), each on its own; - is stdin."
         ),
     ],
-    per_line: Annotated[
-        bool,
-        typer.Option("--per-line", help="Bits per character, characters and line, tab-separated, as read."),
-    ] = False,
-    per_char: Annotated[
-        bool, typer.Option("--per-char", help="Each character and its bits, tab-separated, as read.")
-    ] = False,
+    unknown: Annotated[
+        str, option("Text", "Characters that the model never saw: error, or skip and count them.")
+    ] = DEFAULT.unknown,
+    encoding: Annotated[str, option("Text", "Of the texts.")] = DEFAULT.encoding,
     stateless: Annotated[
-        bool, typer.Option("--stateless", help="Every line on its own, as after a newline at a text's start.")
+        bool,
+        option("Scoring", "Every line on its own, as after a newline at a text's start.", "--stateless"),
     ] = DEFAULT.stateless,
     dynamic: Annotated[
-        bool, typer.Option("--dynamic", help="Go on learning from what was scored.")
+        bool, option("Scoring", "Go on learning from what was scored.", "--dynamic")
     ] = DEFAULT.dynamic,
-    lr: Annotated[float, typer.Option(help="Learning rate of --dynamic.")] = DEFAULT.lr,
-    unknown: Annotated[
-        str, typer.Option(help="Characters that the model never saw: error, or skip and count them.")
-    ] = DEFAULT.unknown,
-    encoding: Annotated[str, typer.Option(help="Of the texts.")] = DEFAULT.encoding,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    threads: Annotated[int, typer.Option(help="0: every core this process may use.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+    lr: Annotated[float, option("Scoring", "Learning rate of --dynamic.")] = DEFAULT.lr,
+    per_line: Annotated[
+        bool,
+        option("Output", "Bits per character, characters and line, tab-separated, as read.", "--per-line"),
+    ] = False,
+    per_char: Annotated[
+        bool, option("Output", "Each character and its bits, tab-separated, as read.", "--per-char")
+    ] = False,
+    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    threads: Annotated[int, option("Output", "0: every core this process may use.")] = 0,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Score texts: how many nats and bits a model spends on each of their characters.
 
     Example: charrnn eval ckpt.npz unseen.txt
     """
     from ..checkpoint import load
+    from ..corpus import look_at
     from ..errors import UsageError
     from ..parallel import Team
     from ..scoring import Scorer
@@ -63,6 +66,8 @@ def evaluate(
     if per_line + per_char + as_json > 1:
         raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
+    refuse_to_read_stdin_twice(texts)
+    look_at(texts)  # before the first is scored, which may take long
     scorer = Scorer(load(checkpoint), config, Team(threads))
     with explain_compiling(quiet):
         scorer.compile()

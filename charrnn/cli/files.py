@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ..errors import CharrnnError, UsageError
 
+STDIO = Path("-")
+
 
 def seconds(text: str) -> float:
     """90, 90s, 10m or 2h in seconds.  Errors: UsageError."""
@@ -18,9 +20,9 @@ def seconds(text: str) -> float:
         raise UsageError(f"--max-time is {text!r}", "write for example 90s, 10m or 2h") from None
 
 
-def name_of(path: Path) -> str:
+def name_of(path: Path, stream: str = "stdin") -> str:
     """What to call a file in a message."""
-    return "stdin" if str(path) == "-" else str(path)
+    return stream if path == STDIO else str(path)
 
 
 def default_checkpoint(corpus: Path, kind: str) -> Path:
@@ -39,13 +41,14 @@ def refuse_to_overwrite(checkpoint: Path, log: Path, inputs: Sequence[Path], for
     """Errors: UsageError if results would replace what is read, or, without `force`, older results."""
     from ..checkpoint import last_path  # numpy and Numba come with it
 
-    for path, option in ((checkpoint, "--out"), (log, "--log")):
+    logs = [(log, "--log")] if log != STDIO else []
+    for path, option in ((checkpoint, "--out"), *logs):
         if path.is_dir():
             raise UsageError(f"{path} is a folder", f"name a file with {option}")
     last = last_path(checkpoint)
     if any(same(log, path) for path in (checkpoint, last)):
         raise UsageError(f"{log} would be both checkpoint and log", "choose another --out or --log")
-    for path, option in ((checkpoint, "--out"), (last, "--out"), (log, "--log")):
+    for path, option in ((checkpoint, "--out"), (last, "--out"), *logs):
         if any(same(path, read) for read in inputs):
             raise UsageError(f"{path} is read by this run", f"choose another {option}")
         if path.is_file() and not force:

@@ -10,6 +10,7 @@ import typer
 
 from .. import cells
 from ..config import GradcheckConfig, ModelConfig
+from .options import option
 from .output import json_line
 
 if TYPE_CHECKING:
@@ -24,23 +25,23 @@ HEADER = f"{'cell':<5} {'layers':>6}  {'tensor':<17} {'elements':>8}  {'error':>
 
 
 def gradcheck(
-    cell: Annotated[str, typer.Option(help="The cell to check, or all.")] = "all",
-    hidden_size: Annotated[int, typer.Option(help="Hidden units of a layer.")] = 5,
-    num_layers: Annotated[int | None, typer.Option(help="Layers; by default 1 and then 2.")] = None,
-    embed_size: Annotated[int, typer.Option(help="Size of an embedding; 0: one-hot inputs.")] = 0,
-    attention: Annotated[int, typer.Option(help="Window of attention; 0: off.")] = 0,
-    dropout: Annotated[float, typer.Option(help="With fixed dropout masks.")] = 0.0,
-    seq_len: Annotated[int, typer.Option(help="Steps through time.")] = DEFAULT.seq_len,
-    batch_size: Annotated[int, typer.Option(help="Sequences.")] = DEFAULT.batch_size,
-    dtype: Annotated[str, typer.Option(help="float64, or float32 to see its rounding.")] = "float64",
-    eps: Annotated[float, typer.Option(help="Longest step of the differences.")] = DEFAULT.eps,
+    cell: Annotated[str, option("Model", "The cell to check, or all.", choices=cells.names())] = "all",
+    hidden_size: Annotated[int, option("Model", "Hidden units of a layer.")] = 5,
+    num_layers: Annotated[int | None, option("Model", "Layers; by default 1 and then 2.")] = None,
+    embed_size: Annotated[int, option("Model", "Size of an embedding; 0: one-hot inputs.")] = 0,
+    attention: Annotated[int, option("Model", "Window of attention; 0: off.")] = 0,
+    dropout: Annotated[float, option("Model", "With fixed dropout masks.")] = 0.0,
+    dtype: Annotated[str, option("Model", "float64, or float32 to see its rounding.")] = "float64",
+    seq_len: Annotated[int, option("Check", "Steps through time.")] = DEFAULT.seq_len,
+    batch_size: Annotated[int, option("Check", "Sequences.")] = DEFAULT.batch_size,
+    eps: Annotated[float, option("Check", "Longest step of the differences.")] = DEFAULT.eps,
     tol: Annotated[
         float | None,
-        typer.Option(help="Largest relative error that passes; by default 1e-8, or 0.1 in float32."),
+        option("Check", "Largest relative error that passes; by default 1e-8, or 0.1 in float32."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, text and state.")] = DEFAULT.seed,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,
+    seed: Annotated[int, option("Check", "Of weights, text and state.")] = DEFAULT.seed,
+    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Check the gradients of the kernels that train against differences of their loss.
 

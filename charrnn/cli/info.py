@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from .options import option
 from .output import json_line, visible
-
-BLOCKS = "▁▂▃▄▅▆▇█"
+from .sparkline import sparkline
 
 
 def info(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Show what a checkpoint holds: model, vocabulary, parameters, and how it was trained.
 
@@ -55,15 +55,6 @@ def validation_losses(facts: dict[str, Any]) -> list[float]:
     return [loss for *_, loss in filter(None, pairs) if isinstance(loss, float) and isfinite(loss)]
 
 
-def sparkline(values: Sequence[float], width: int = 60) -> str:
-    """One block for each value, as high as it is; of more than `width`, evenly chosen ones with the last."""
-    if len(values) > width:
-        values = [values[(i + 1) * len(values) // width - 1] for i in range(width)]
-    low, high = min(values), max(values)
-    shares = ((value - low) / (high - low or 1.0) for value in values)
-    return "".join(BLOCKS[round(share * (len(BLOCKS) - 1))] for share in shares)
-
-
 def lines(facts: dict[str, Any]) -> list[str]:
     """`name  value` lines; a nested table as one indented line for each entry."""
     shown = []
@@ -71,7 +62,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         if isinstance(value, dict):
             shown.append(name)
             shown += [f"  {key:<20}  {plain(entry)}" for key, entry in value.items()]
-        elif value not in ([], {}):
+        elif value not in ([], {}, ""):
             shown.append(f"{name:<22}  {plain(value)}")
     return shown
 

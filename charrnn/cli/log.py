@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -9,18 +10,22 @@ from types import TracebackType
 from .. import lock
 from ..errors import CharrnnError
 from ..events import Event, Start, Step
+from .files import STDIO, name_of
 from .output import json_line
 
 EVERY = 10  # steps between those that are logged
 
 
 class JsonLog:
-    """Call it with each event; of the steps, the first, the last and every tenth are logged."""
+    """Call it with each event; of the steps, the first, the last and every tenth are logged; - is stdout."""
 
     def __init__(self, path: Path, append: bool = False):
         self.path, self._append, self._last = path, append, 0
 
     def __enter__(self) -> JsonLog:
+        if self.path == STDIO:
+            self._file = sys.stdout
+            return self
         try:
             self._file = self.path.open("a", encoding="utf-8")
             if self.path.is_file():  # and no device, which several runs may share
@@ -36,7 +41,8 @@ class JsonLog:
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
         with suppress(OSError):  # what was not written has been told
-            self._file.close()
+            if self._file is not sys.stdout:
+                self._file.close()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Start):
@@ -46,11 +52,14 @@ class JsonLog:
         try:
             self._file.write(json_line(event.record()) + "\n")
             self._file.flush()
+        except BrokenPipeError:  # the reader has what it wanted
+            raise
         except OSError as error:
             raise self._failure(error) from None
 
     def _failure(self, error: OSError) -> CharrnnError:
-        return CharrnnError(f"{self.path} cannot be written: {error.strerror}", "choose another --log")
+        name = name_of(self.path, "stdout")
+        return CharrnnError(f"{name} cannot be written: {error.strerror}", "choose another --log")
 
 
 def _whole_lines(path: Path) -> int:

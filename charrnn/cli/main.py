@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import CharrnnError
-from . import bench, evaluate, explain, gradcheck, info, sample, train
+from . import bench, evaluate, explain, gradcheck, info, plot, sample, train
 from .output import drop_unwritten, open_closed_streams
 
 INTERRUPTED = 130
@@ -28,6 +29,7 @@ app.command("sample")(sample.sample)
 app.command("eval")(evaluate.evaluate)
 app.command("info")(info.info)
 app.command("explain")(explain.explain)
+app.command("plot")(plot.plot)
 app.command("gradcheck")(gradcheck.gradcheck)
 app.command("bench")(bench.bench)
 
@@ -83,6 +85,7 @@ def _fail(error: Exception) -> int:
             line, code = _usage(error), 2
         case OSError():
             line = f"{error.filename or 'stdout'}: {error.strerror or error}"
+            line += "; make room on the disk" if error.errno == errno.ENOSPC else ""
         case MemoryError():
             line = f"not enough memory; {error}"
         case _:

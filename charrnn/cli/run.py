@@ -10,11 +10,13 @@ from .. import cells
 from ..config import ModelConfig, TrainConfig, option
 from ..errors import CheckpointError, TextError, UsageError
 from ..events import Compiled
-from .files import make_folder
+from .files import STDIO, make_folder, name_of
 from .log import JsonLog
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
+    from ..corpus import Corpus
+    from ..network import Network
     from ..text import Ids, Vocabulary
     from ..training import Trainer
 
@@ -49,14 +51,15 @@ class Run:
         cells.find(self.model.cell)  # before a text is read that may be long
         trainer = self.trainer()
         make_folder(self.path.parent)
-        make_folder(self.log.parent)
+        if self.log != STDIO:
+            make_folder(self.log.parent)
         with output(self.path):
             if self.resume:
                 trainer.resume()
                 quiet = self._done(trainer) or quiet
             with (
                 JsonLog(self.log, append=self.resume) as record,
-                display(quiet) as show,
+                display(quiet, trainer.sample) as show,
                 Stopper(trainer.stop, self._forget, quiet) as stopper,
             ):
                 for event in trainer.run():
@@ -67,14 +70,14 @@ class Run:
 
     def _forget(self) -> None:
         """Nothing was trained: the same command is to find no results of an older run."""
-        if not self.resume and self.log.is_file():
+        if not self.resume and self.log != STDIO and self.log.is_file():
             self.log.unlink()
 
     def _done(self, trainer: Trainer) -> bool:
         """Whether no step is left, which is said; to run then makes up for an evaluation that a kill took."""
         from .console import note
 
-        step, total = trainer.progress.step, trainer.total_steps
+        step, total = trainer.progress.step, trainer.plan.total_steps
         if step < total:
             return False
         more = "--max-steps" if trainer.config.max_steps == total else "--epochs"
@@ -82,51 +85,70 @@ class Run:
         return True
 
     def dry(self) -> int:
-        """Show what the run would be."""
-        trainer = self.trainer()
-        net, corpus, streams, config = trainer.network, trainer.corpus, trainer.streams, trainer.config
-        model, shards = net.config, trainer.learner.parallel.shards
-        flops = 6 * net.layout.products * streams.batch_size * config.seq_len
-        work = sum(a.nbytes for shard in shards for a in shard.memory.values())
-        memory = net.flat.nbytes * (len(shards) + 4) + work
+        """Show what the run would be, however large: its model is not made."""
+        from ..checkpoint import last_path
+        from ..npz import LARGEST
+        from ..plan import Plan
+
+        corpus, model, config, val, _ = self._read()
+        plan = Plan(corpus, model, config, val)
+        parts = plan.corpus
         looks = f", attention over {model.attention} steps" if model.attention else ""
         limit = f", or {config.max_time:g} s if that ends first" if config.max_time else ""
+        beyond = f", more than the {LARGEST / 1e6:,.0f} that it may have" * (plan.saved_nbytes > LARGEST)
         for name, value in (
-            ("characters", f"{corpus['train']:,} train, {corpus['val']:,} val, {corpus['test']:,} test"),
-            ("vocabulary", f"{corpus['vocab']:,}"),
+            ("characters", f"{parts['train']:,} train, {parts['val']:,} val, {parts['test']:,} test"),
+            ("vocabulary", f"{parts['vocab']:,}"),
             ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units{looks}, {model.dtype}"),
-            ("parameters", f"{net.layout.size:,}"),
-            ("steps", f"{trainer.total_steps:,}, {streams.chunks:,} an epoch{limit}"),
-            ("memory", f"{memory / 1e6:,.0f} MB and the text"),
-            ("cost", f"{flops * trainer.total_steps:.2g} flops"),
-            ("output", f"{self.path}, {trainer.files.last_path.name}, {self.log}"),
+            ("parameters", f"{plan.layout.size:,}"),
+            ("steps", f"{plan.total_steps:,}, {plan.streams.chunks:,} an epoch{limit}"),
+            ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),
+            ("checkpoint", f"{plan.saved_nbytes / 1e6:,.0f} MB{beyond}"),
+            ("cost", f"{plan.flops * plan.total_steps:.2g} flops"),
+            ("output", f"{self.path}, {last_path(self.path).name}, {name_of(self.log, 'stdout')}"),
         ):
             print(f"{name:<11} {value}")
         return 0
 
     def trainer(self) -> Trainer:
         """Everything read and set up.  Errors: those of each part; UsageError for options that contradict."""
-        from .. import checkpoint, corpus, finetune
         from ..training import Trainer
 
-        model, config, network = self.model, self.config, None
+        text, model, config, val, (network, init_sha256) = self._read()
+        return Trainer(
+            *(text, model, config, self.path),
+            val=val,
+            network=network,
+            command=self.command,
+            init_sha256=init_sha256,
+        )
+
+    def _read(self) -> tuple[Corpus, ModelConfig, TrainConfig, Ids | None, tuple[Network | None, str]]:
+        """The text, the options, the validation text; the network to start from and a digest of it."""
+        from .. import checkpoint, corpus, finetune
+
+        model, config, network, init_sha256 = self.model, self.config, None, ""
         saved = self._saved() if self.resume else None
+        start = checkpoint.load(self.init_from) if self.init_from else None
+        if start:
+            init_sha256 = finetune.digest(start)
         if saved:
+            self._refuse_another_start(saved, init_sha256)
             model = self._same("model", model, saved.meta["model"], set())
             config = self._same("training", config, saved.meta.get("training", {}), FREE)
         text = corpus.load(self.corpus, config.encoding, config.level)
         if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
             network, text = finetune.adapt(saved, text, extend=False, seed=config.seed)
-        elif self.init_from:
-            start = checkpoint.load(self.init_from)
+        elif start:
             model = self._same("model", model, start.meta["model"], {"dropout"})
             network, text = finetune.adapt(start, text, self.extend_vocab, config.seed)
             network.config = model
         val = self._val(text.vocabulary, config) if self.val else None
-        return Trainer(text, model, config, self.path, val=val, network=network, command=self.command)
+        return text, model, config, val, (network, init_sha256)
 
     def _saved(self) -> Checkpoint:
         from .. import checkpoint
+        from .console import note
 
         last = checkpoint.last_path(self.path)
         if not last.exists():
@@ -134,7 +156,21 @@ class Run:
                 f"there is nothing to resume: no file {last}",
                 "name the run with --out, or leave --resume out",
             )
-        return checkpoint.load(last)
+        saved = checkpoint.load(last)
+        then = {name: saved.meta[name] for name in checkpoint.VERSIONS if name in saved.meta}
+        if other := [f"{name} {then[name]}" for name in then if then[name] != checkpoint.VERSIONS[name]]:
+            made = ", ".join(other).replace("version", "charrnn")
+            note(f"made by {made}: with other versions the bits may differ from here on", self.quiet)
+        return saved
+
+    def _refuse_another_start(self, saved: Checkpoint, init_sha256: str) -> None:
+        """The command of a fine-tuned run may be given again, but not with another checkpoint."""
+        began = saved.meta.get("init_sha256")  # files of version 0.1.0 may lack it
+        if self.init_from and began is not None and init_sha256 != began:
+            raise UsageError(
+                f"--init-from {self.init_from} is not what the run of {self.path} began from",
+                "leave it out, or start a new run with another --out",
+            )
 
     def _val(self, vocabulary: Vocabulary, config: TrainConfig) -> Ids:
         from ..corpus import encode

@@ -21,7 +21,7 @@ def train(
     context: typer.Context,
     corpus: Annotated[
         list[Path],
-        typer.Argument(metavar="CORPUS...", help="Text files (also .gz .bz2 .xz), read as one; - is stdin."),
+        typer.Argument(metavar="CORPUS", help="Text files (also .gz .bz2 .xz), read as one; - is stdin."),
     ],
     encoding: Annotated[str, option("Data", "Of the corpus and of --val.")] = TRAIN.encoding,
     level: Annotated[str, option("Data", "char or byte: what is predicted.")] = TRAIN.level,
@@ -33,7 +33,9 @@ def train(
     unknown: Annotated[
         str, option("Data", "Characters of --val that training never saw: error or skip.")
     ] = TRAIN.unknown,
-    cell: Annotated[str, option("Model", f"One of {', '.join(cells.names())}.")] = MODEL.cell,
+    cell: Annotated[
+        str, option("Model", f"One of {', '.join(cells.names())}.", choices=cells.names())
+    ] = MODEL.cell,
     hidden_size: Annotated[int, option("Model", "Hidden units of a layer.")] = MODEL.hidden_size,
     num_layers: Annotated[int, option("Model", "Recurrent layers, stacked.")] = MODEL.num_layers,
     embed_size: Annotated[int, option("Model", "Size of an embedding; 0: one-hot.")] = MODEL.embed_size,
@@ -44,9 +46,13 @@ def train(
         int, option("Model", "Outputs of the last layer that each step looks back on; 0: off.")
     ] = MODEL.attention,
     dtype: Annotated[str, option("Model", "float32 or float64.")] = MODEL.dtype,
-    optimizer: Annotated[str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.")] = TRAIN.optimizer,
+    optimizer: Annotated[
+        str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.", choices=OPTIMIZERS)
+    ] = TRAIN.optimizer,
     lr: Annotated[float, option("Optimisation", "0: one that suits optimizer and hidden size.")] = TRAIN.lr,
-    lr_schedule: Annotated[str, option("Optimisation", f"{', '.join(SCHEDULES)}.")] = TRAIN.lr_schedule,
+    lr_schedule: Annotated[
+        str, option("Optimisation", f"{', '.join(SCHEDULES)}.", choices=SCHEDULES)
+    ] = TRAIN.lr_schedule,
     warmup: Annotated[
         int, option("Optimisation", "Steps of rising rate; a tenth of the run at most.")
     ] = TRAIN.warmup,
@@ -76,12 +82,14 @@ def train(
         Path | None, option("Run", "Default: checkpoints/CORPUS-CELL.npz, with bytes CORPUS-CELL-bytes.npz.")
     ] = None,
     resume: Annotated[bool, option("Run", "Go on from NAME.last.npz, to the same bits.", "--resume")] = False,
-    init_from: Annotated[Path | None, option("Run", "Fine-tune this checkpoint.")] = None,
+    init_from: Annotated[
+        Path | None, option("Run", "Fine-tune this checkpoint; --resume refuses another.")
+    ] = None,
     extend_vocab: Annotated[bool, option("Run", "Add characters it lacks, or refuse them.")] = True,
     save_every: Annotated[int, option("Run", "Steps between saves; 0: each validation.")] = TRAIN.save_every,
     keep_last: Annotated[int, option("Run", "Keep the last N models too.")] = TRAIN.keep_last,
     sample_every: Annotated[int, option("Run", "Steps between samples; 0: none.")] = TRAIN.sample_every,
-    log: Annotated[Path | None, option("Run", "Default: beside the checkpoint, .jsonl.")] = None,
+    log: Annotated[Path | None, option("Run", "Default: beside the checkpoint, .jsonl; - is stdout.")] = None,
     force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
     seed: Annotated[int, option("Run", "The same seed gives the same bits.")] = TRAIN.seed,
     threads: Annotated[int, option("Run", "0: every core this process may use.")] = TRAIN.threads,

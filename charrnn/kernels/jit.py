@@ -5,18 +5,28 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
+import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import numba
+import numpy
+from numba.core import event
 
 Kernel = Callable[..., Any]
 CONFIG: Any = numba.config
+# one version of each gives the same bits
+VERSIONS = {
+    "python": platform.python_version(),
+    "numpy": numpy.__version__,
+    "numba": numba.__version__,
+}
 
 # Without nnan and ninf: with them the compiler may assume that isnan() is False, and a
 # guard against NaN would see nothing. Without reassoc: rounding by a magic constant, and
@@ -74,3 +84,23 @@ def jit(function: Kernel) -> Kernel:
 def reduction(function: Kernel) -> Kernel:
     """As `jit`, for a sum or a maximum that may be split over the lanes of a vector."""
     return _compile(function, FLAGS | {"reassoc"})
+
+
+class _Once(event.Listener):
+    def __init__(self, call: Callable[[], Any]):
+        self._call, self._called = call, False
+
+    def on_start(self, event: Any) -> None:
+        if not self._called:
+            self._called = True
+            self._call()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+@contextmanager
+def when_compiling(call: Callable[[], Any]) -> Iterator[None]:
+    """Inside, `call` is called when the first kernel is compiled; never if all are found compiled."""
+    with event.install_listener("numba:compile", _Once(call)):
+        yield

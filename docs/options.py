@@ -1,0 +1,74 @@
+"""Writes docs/options.md, the reference of the command line, from the program: all it says is said there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import typer
+
+from charrnn.cli.main import app
+
+HEAD = """\
+# Commands and options
+
+Written by the program itself: `python docs/options.py > docs/options.md`."""
+KINDS = {int: "integer", float: "number", str: "text", Path: "path", bool: ""}
+
+
+def page() -> Iterator[str]:
+    """The page in blocks, between which an empty line stands."""
+    program: Any = typer.main.get_command(app)
+    yield HEAD
+    yield from section("charrnn", program)
+    for name, command in program.commands.items():
+        yield from section(f"charrnn {name}", command)
+
+
+def section(title: str, command: Any) -> Iterator[str]:
+    """A command: what it does, an example, a table for each group of its parameters."""
+    text, _, example = f"{command.help}\n\n{command.epilog or ''}".partition("Example: ")
+    yield f"## {title}"
+    yield text.strip()
+    yield f"```\n{example.strip()}\n```"
+    kinds = get_type_hints(command.callback)
+    groups: dict[str, list[Any]] = {}
+    for parameter in command.params:
+        kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
+        groups.setdefault(parameter.rich_help_panel or kind, []).append(parameter)
+    for group, parameters in groups.items():
+        rows = [row(parameter, kinds.get(parameter.name, bool)) for parameter in parameters]
+        yield "\n".join([f"| {group} | type | default | |", "| --- | --- | --- | --- |", *rows])
+
+
+def row(parameter: Any, kind: Any) -> str:
+    cells = (spelling(parameter), named(kind), default(parameter), parameter.help.replace("|", r"\|"))
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+
+
+def spelling(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar}{'...' if parameter.nargs < 0 else ''}`"
+    return ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+
+
+def named(kind: Any) -> str:
+    """list[Path], int | None and the like by the type within."""
+    inner = [part for part in get_args(kind) if part is not type(None)]
+    return named(inner[0]) if get_origin(kind) and inner else KINDS[kind]
+
+
+def default(parameter: Any) -> str:
+    """As it would be typed; nothing for a flag that is off, and for what the help tells."""
+    value = parameter.default
+    if value is None or value is False or not getattr(parameter, "show_default", True):
+        return ""
+    if value is True:
+        return f"`{parameter.opts[0]}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if value != "" else '`""`'
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n\n".join(page()) + "\n")
