@@ -126,10 +126,11 @@ function detail() {
   at("what").textContent = NAMES[char] ?? visible(char);
   at("where").textContent = `line ${spans[marked].row}, column ${spans[marked].column}`;
   const place = guesses.findIndex(([guessed]) => guessed === char);
+  const chance = place < 0 ? 2 ** -bits : guesses[place][1];
   at("cost").textContent = bits === null ? "The first character: nothing precedes it, so nothing was expected."
-    : `${bits.toFixed(2)} bits · ${percent(2 ** -bits)} · ${place >= 0 ? `${ordinal(place + 1)} guess` : "not guessed"}`;
+    : `${bits.toFixed(2)} bits · ${percent(chance)} · ${place >= 0 ? `${ordinal(place + 1)} guess` : "not guessed"}`;
   const rows = guesses.map(([guessed, share], g) => guess(guessed, share, g === place));
-  if (bits !== null && place < 0) rows.push(guess(char, 2 ** -bits, true));
+  if (bits !== null && place < 0) rows.push(guess(char, chance, true));
   at("guesses").replaceChildren(...rows);
   at("activation").hidden = mode !== "unit" || !values;
   if (mode === "unit" && values)
