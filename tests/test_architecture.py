@@ -17,7 +17,7 @@ import charrnn
 PACKAGE = Path(charrnn.__file__).parent
 # A file imports only from files named before it; a folder's files may import each other
 ROWS = [
-    *("errors", "config", "text", "events"),
+    *("errors", "config", "atomic", "escape", "text", "events"),
     *("kernels", "cells"),
     *("corpus", "schedule", "npz", "lock", "progress", "meta"),
     *(
@@ -31,9 +31,12 @@ ROWS = [
         "finetune",
         "gradcheck",
         "lag",
+        "features",
+        "watch",
+        "explain",
     ),
-    *("sampling", "scoring", "run_files", "plan", "training", "benchmark_torch", "benchmark", "api"),
-    *("curves", "plot"),
+    *("sampling", "scoring", "run_files", "plan", "training", "benchmark_torch", "benchmark", "explain_page"),
+    *("api", "curves", "plot"),
     *("cli", "__main__"),
 ]
 LIBRARIES = {

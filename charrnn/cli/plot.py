@@ -10,7 +10,7 @@ import typer
 
 from ..config import one_of
 from ..errors import CharrnnError, UsageError
-from .files import refuse_to_read_stdin_twice, same
+from .files import refuse_output, refuse_to_read_stdin_twice
 from .options import option
 
 
@@ -41,10 +41,8 @@ def plot(
     one_of("over", over, ("chars", "seconds"))
     refuse_to_read_stdin_twice(logs)
     to_stdout = str(out) == "-"
-    if any(same(out, log) for log in logs if not to_stdout):
-        raise UsageError(f"{out} is read by this command", "choose another --out")
-    if out.exists() and not force and not to_stdout:
-        raise UsageError(f"{out} exists", "choose another --out, or --force to overwrite it")
+    if not to_stdout:
+        refuse_output(out, logs, force)
     if to_stdout and kind == "png" and sys.stdout.isatty():
         raise UsageError("a PNG is nothing for a terminal", "name a file with --out")
     picture = draw([run for log in logs for run in read(log)], over, kind)
