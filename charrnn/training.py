@@ -62,6 +62,8 @@ class Trainer:
         self.team = Team(config.threads)
         batch_size, seq_len = self.streams.batch_size, self.plan.seq_len
         self.learner = Learner(self.network, batch_size, seq_len, self.config, self.team)
+        newline = self.vocabulary.encode("\n", unknown="skip")
+        self._newline = int(newline[0]) if len(newline) else None
         self.progress = Progress()
         self._stopped = self._saved = False
         meta = self._meta(command or sys.argv, init_sha256)
@@ -213,10 +215,10 @@ class Trainer:
         A prime begins a line as a rule, which by chance alone few streams would.
         """
         step = self.progress.step
-        if "\n" in self.vocabulary:
+        if self._newline is not None:
             step, odd = divmod(step, 2)
             if odd:
-                begin = self.streams.begin_after(chunk, int(self.vocabulary.encode("\n")[0]))
+                begin = self.streams.begin_after(chunk, self._newline)
                 return int(begin[step % len(begin)]) if len(begin) else -1
         return step % max(RESTART, self.streams.batch_size)
 
