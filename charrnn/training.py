@@ -265,7 +265,7 @@ class Trainer:
 
     def sample(self) -> events.Sampled:
         """A text that the model draws now.  Cost: as many steps of one stream as characters."""
-        config = SampleConfig(length=SAMPLE, temp=0.8, seed=self.config.seed)
+        config = SampleConfig(length=SAMPLE, temp=0.6, seed=self.config.seed)
         model = Checkpoint(self.network, self.vocabulary, {})
         return events.Sampled(self.progress.step, "".join(sample(model, config)))
 

@@ -17,7 +17,10 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.events import End, Evaluated, Start, Step
 from charrnn.training import Trainer
 
-COMMAND = "charrnn train corpora/fables.txt --cell gru --hidden-size 128 --batch-size 16 --epochs 20"
+SIZE, BATCH, EPOCHS = 128, 16, 20
+COMMAND = (
+    f"charrnn train corpora/fables.txt --cell gru --hidden-size {SIZE} --batch-size {BATCH} --epochs {EPOCHS}"
+)
 SHOWN = 0.6  # of the run, when the live picture is taken
 
 
@@ -29,7 +32,7 @@ def main() -> None:
     figures, shown = Figures(), False
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "fables-gru.npz")
-        trainer = Trainer(text, ModelConfig("gru", 128), TrainConfig(batch_size=16, epochs=20), path)
+        trainer = Trainer(text, ModelConfig("gru", SIZE), TrainConfig(batch_size=BATCH, epochs=EPOCHS), path)
         for event in trainer.run():
             figures.add(event)
             match event:

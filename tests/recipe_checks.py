@@ -110,7 +110,7 @@ CHECKS = {
     "code": Recipe(code, 150),
     "fine-tuning": Recipe(fine_tuning, 35, needs=FABLES),
     "dynamic-evaluation": Recipe(dynamic_evaluation, 20, needs=FABLES),
-    "pipelines": Recipe(pipelines, 15, short=True, needs=FABLES),
-    "many-machines": Recipe(many_machines, 15, short=True),
+    "pipelines": Recipe(pipelines, 15, needs=FABLES),
+    "many-machines": Recipe(many_machines, 15),
     "classification": Recipe(classification, 25),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import textwrap
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,12 @@ def test_the_reference_of_the_options_is_what_the_program_says():
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     assert page == done.stdout.decode(), "run: python docs/options.py > docs/options.md"
+
+
+def test_the_readme_loads_a_checkpoint_into_pytorch(monkeypatch):
+    """As the block of Python says that does it; the other, which needs a model of the reader's own, is in test_api."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    blocks = re.findall(r"^( *)```python\n(.*?)```", (ROOT / "README.md").read_text(), re.M | re.S)
+    (block,) = (textwrap.dedent(indent + body) for indent, body in blocks if "torch" in body)
+    monkeypatch.chdir(ROOT)
+    exec(block, {})  # load_state_dict is strict: names and shapes

@@ -73,9 +73,9 @@ class Narrator:
             case Start():
                 self.console.print(introduction(event))
                 self.stack.enter_context(explain_compiling())
-            case Compiled():
                 if self.draw and not self._samples_on_demand:
-                    self.figures.add(self.draw())  # what guessing looks like; compiles its kernels, too
+                    self.figures.add(self.draw())  # what guessing looks like; compiles, before the clock runs
+            case Compiled():
                 self.stack.close()
             case Step() if not self.draw and time.monotonic() - self._said >= LINE:
                 self._said = time.monotonic()
