@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import os
 import re
-import textwrap
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -73,9 +73,9 @@ def test_the_reference_of_the_options_is_what_the_program_says():
 
 
 def test_the_readme_loads_a_checkpoint_into_pytorch(monkeypatch):
-    """As the block of Python says that does it; the other, which needs a model of the reader's own, is in test_api."""
+    """The block of Python that says how."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     blocks = re.findall(r"^( *)```python\n(.*?)```", (ROOT / "README.md").read_text(), re.M | re.S)
-    (block,) = (textwrap.dedent(indent + body) for indent, body in blocks if "torch" in body)
+    (block,) = (textwrap.dedent(body) for _, body in blocks if "torch" in body)
     monkeypatch.chdir(ROOT)
     exec(block, {})  # load_state_dict is strict: names and shapes
