@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from .errors import UsageError
 
 WIDEST = 4096  # steps of attention
+DTYPES = ("float32", "float64")
+LEVELS = ("char", "byte")
+UNKNOWN = ("error", "skip")  # what to do with characters that a model does not know
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class ModelConfig:
         at_least("embed_size", self.embed_size, 0)
         if not 0 <= self.dropout < 1:
             raise UsageError(f"--dropout is {self.dropout}", "it is a probability below 1")
-        one_of("dtype", self.dtype, ("float32", "float64"))
+        one_of("dtype", self.dtype, DTYPES)
         at_least("attention", self.attention, 0)
         at_most("attention", self.attention, WIDEST)
 
@@ -101,8 +104,8 @@ class TrainConfig:
                 raise UsageError(
                     f"{option(name)} is {getattr(self, name)}", "it is a share of the text below 1"
                 )
-        one_of("level", self.level, ("char", "byte"))
-        one_of("unknown", self.unknown, ("error", "skip"))
+        one_of("level", self.level, LEVELS)
+        one_of("unknown", self.unknown, UNKNOWN)
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("lr_schedule", self.lr_schedule, SCHEDULES)
 
@@ -140,7 +143,7 @@ class SampleConfig:
             raise UsageError(f"--top-p is {self.top_p}", "it must be above 0 and at most 1")
         if not 0 <= self.min_p <= 1:
             raise UsageError(f"--min-p is {self.min_p}", "it must be from 0 to 1")
-        one_of("unknown", self.unknown, ("error", "skip"))
+        one_of("unknown", self.unknown, UNKNOWN)
         if "" in self.stop:
             raise UsageError("--stop is empty", "name the text that ends a sample")
         if self.num > 1 and not self.length:
@@ -163,7 +166,7 @@ class EvalConfig:
                 "--stateless and --dynamic", "choose one: dynamic evaluation carries all it read"
             )
         above("lr", self.lr)
-        one_of("unknown", self.unknown, ("error", "skip"))
+        one_of("unknown", self.unknown, UNKNOWN)
 
 
 @dataclass(frozen=True)

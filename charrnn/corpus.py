@@ -55,8 +55,9 @@ def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") ->
 def look_at(paths: Sequence[Path]) -> None:
     """Read the start of each, but nothing of what can be read only once, as a pipe.  Errors: as `load`."""
     for path in paths:
-        if str(path) != "-" and (path.is_file() or not path.exists() or path.is_dir()):
-            next(_bytes(path, bool), b"")
+        read_once = str(path) == "-" or path.is_fifo() or path.is_char_device()
+        if not read_once:
+            next(_bytes(path), None)
 
 
 def from_text(text: str) -> Corpus:
@@ -96,7 +97,7 @@ def known_blocks(
         yield points, known
 
 
-def blocks(path: Path, encoding: str, level: str, digest: Digest = bool) -> Iterator[Ids]:
+def blocks(path: Path, encoding: str, level: str, digest: Digest | None = None) -> Iterator[Ids]:
     """A file's code points or bytes, about a million at a time; digest: called with what is read."""
     if level == "byte":
         return (np.frombuffer(block, np.uint8) for block in _bytes(path, digest))
@@ -153,13 +154,14 @@ def name_of(path: Path) -> str:
     return "stdin" if str(path) == "-" else str(path)
 
 
-def _bytes(path: Path, digest: Digest) -> Iterator[bytes]:
+def _bytes(path: Path, digest: Digest | None = None) -> Iterator[bytes]:
     try:
         with _open(path) as file:
             # what a pipe brings as it comes, for whoever answers line by line
             read = getattr(file, "read1", file.read) if str(path) == "-" else file.read
             while block := read(BLOCK):
-                digest(block)
+                if digest:
+                    digest(block)
                 yield block
     except FileNotFoundError:
         raise TextError(f"there is no file {path}", "check the path") from None
@@ -178,7 +180,7 @@ def _open(path: Path) -> Any:
     return opened
 
 
-def _decoded(path: Path, encoding: str, digest: Digest) -> Iterator[str]:
+def _decoded(path: Path, encoding: str, digest: Digest | None) -> Iterator[str]:
     """The text of a file exactly as it is: no newline is translated, no mark removed."""
     try:
         "".encode(encoding)  # refuses what is no encoding of text, such as base64

@@ -32,7 +32,7 @@ def draw(runs: Sequence[Run], over: str = "chars", kind: str = "png") -> bytes:
     try:
         import matplotlib
     except ModuleNotFoundError:
-        raise CharrnnError("pictures need matplotlib", 'pip install "charrnn[plot]"') from None
+        raise CharrnnError("pictures need matplotlib", "pip install matplotlib") from None
     settings = {"svg.fonttype": "none", "svg.hashsalt": "charrnn", "font.size": 10}
     file = io.BytesIO()
     with matplotlib.rc_context(settings), warnings.catch_warnings():

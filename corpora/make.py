@@ -170,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
             "--share": (0.1, "share of the pairs that --hold-out takes"),
         },
         "numbers": {
-            "--largest": (9999, "largest number, 9999 at most"),
+            "--largest": (number_words.LARGEST, f"largest number, {number_words.LARGEST} at most"),
             "--hold-out": ("", "write numbers that the text lacks to this file, each once"),
             "--share": (0.1, "share of the numbers that --hold-out takes"),
         },
@@ -224,7 +224,10 @@ def made(args: argparse.Namespace) -> tuple[Iterator[str], float]:
 
 def main() -> None:
     """Write the text and say what its entropy is."""
-    args = parser().parse_args()
+    commands = parser()
+    args = commands.parse_args()
+    if args.kind == "numbers" and not 0 <= args.largest <= number_words.LARGEST:
+        commands.error(f"--largest is {args.largest}; there are words for 0 to {number_words.LARGEST}")
     sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: numbers have an accent
     lines, entropy = made(args)
     sys.stdout.writelines(islice(lines, args.lines))

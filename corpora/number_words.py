@@ -10,6 +10,7 @@ SPELT = {
     "english tens": "- - twenty thirty forty fifty sixty seventy eighty ninety",
     "french tens": "- - vingt trente quarante cinquante soixante soixante quatre-vingt quatre-vingt",
 }
+LARGEST = 9999  # of which both languages have words here
 ENGLISH, FRENCH, ENGLISH_TENS, FRENCH_TENS = (words.split() for words in SPELT.values())
 
 

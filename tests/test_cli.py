@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import typer
 from program import LINES, SMALL, TEXT, environment, run, shell
+from recipes import blocks
 
 import charrnn
 from charrnn.cli import output
@@ -312,8 +313,8 @@ def test_every_option_is_explained_and_every_command_has_an_example_that_parses(
 
 
 def test_every_command_of_the_readme_parses():
-    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
-    lines = [line for line in re.split(r"\n|&&|\|", blocks) if line.strip().startswith("charrnn ")]
+    parts = re.split(r"\n|&&|\|", "\n".join(blocks(README, "")))
+    lines = [part for part in parts if part.strip().startswith("charrnn ")]
     assert len(lines) >= len(COMMANDS)
     for line in lines:
         parse(line)
@@ -336,6 +337,14 @@ def parse(line: str) -> None:
         ([""], set(COMMANDS)),
         (["train", "--ce"], {"--cell"}),
         (["train", "--optimizer", "ad"], {"adam", "adamw", "adagrad"}),
+        (["train", "--level", ""], {"char", "byte"}),
+        (["train", "--dtype", ""], {"float32", "float64"}),
+        (["train", "--unknown", ""], {"error", "skip"}),
+        (["sample", "--format", ""], {"text", "jsonl"}),
+        (["plot", "--format", ""], {"png", "svg"}),
+        (["plot", "--over", ""], {"chars", "seconds"}),
+        (["gradcheck", "--cell", "a"], {"all"}),
+        (["bench", "--vs", ""], {"torch"}),
         (["--inst"], {"--install-completion"}),
     ],
 )

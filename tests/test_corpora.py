@@ -185,6 +185,21 @@ def test_numbers_are_split_and_their_entropy_is_documented(tmp_path):
     assert counted(in_lines("\n".join(text))) == pytest.approx(entropy, abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("largest", ["-1", "10000"])
+def test_numbers_without_words_are_refused(largest):
+    command = [sys.executable, CORPORA / "make.py", "numbers", "--largest", largest]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"error: --largest is {largest}; there are words for 0 to 9999\n")
+
+
+def test_the_manual_is_printed_a_paragraph_a_line():
+    done = subprocess.run([sys.executable, CORPORA / "manual.py"], capture_output=True, check=True)
+    lines = done.stdout.decode("ascii").splitlines()
+    assert len(done.stdout) > 100_000 and len(set(lines)) == len(lines)
+    assert all(re.fullmatch(r"[A-Z].*\.", line) for line in lines)
+
+
 def test_names_are_plain_and_each_is_there_once():
     names = read("names.txt").splitlines()
     assert len(set(names)) == len(names) >= 1000

@@ -70,6 +70,7 @@ def test_the_reference_of_the_options_is_what_the_program_says():
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     assert page == done.stdout.decode(), "run: python docs/options.py > docs/options.md"
+    assert "......" not in page, "a metavar with dots of its own: the program adds them"
 
 
 def test_the_readme_loads_a_checkpoint_into_pytorch(monkeypatch):

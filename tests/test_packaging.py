@@ -55,14 +55,40 @@ def test_the_description_of_the_package_is_whole(wheel):
     assert [need.partition(">")[0] for need in needed] == ["numba", "numpy", "rich", "typer"]
 
 
-def test_a_source_archive_builds_and_passes_the_tests(tmp_path):
-    """It has all that both of the README's commands read."""
-    path = next(SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"]))
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return archived(ROOT, tmp_path_factory.mktemp("source"))
+
+
+def archived(project: Path, folder: Path) -> Path:
+    """A source archive of a project, unpacked in the folder."""
+    path = next(SdistBuilder(str(project)).build(directory=str(folder), versions=["standard"]))
     with tarfile.open(path) as archive:
-        members = {member.name.removeprefix(f"{NAME}/"): member for member in archive.getmembers()}
-    assert {name.split("/")[0] for name in members} <= TOP | {"PKG-INFO"}
-    models = {"checkpoints/fables.npz", "checkpoints/sums.npz"}
-    assert {*files("charrnn", "corpora", "docs", "tests"), *models, ".ci/run"} <= members.keys()
-    assert {name for name in TOP if (ROOT / name).is_file()} <= members.keys()
-    assert not [name for name in members if Path(name).suffix in JUNK or "__pycache__" in name]
-    assert members[".ci/run"].mode & 0o111, "it can be run"
+        archive.extractall(folder, filter="data")
+    return folder / NAME
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_source_archive_holds_what_both_commands_of_the_readme_read(source):
+    names = names_in(source)
+    assert {name.split("/")[0] for name in names} <= TOP | {"PKG-INFO"}
+    assert {*files("charrnn", "corpora", "docs", "tests"), ".ci/run"} <= names
+    assert {name for name in TOP if (ROOT / name).is_file()} <= names
+    assert not [name for name in names if Path(name).suffix in JUNK or "__pycache__" in name]
+    assert (source / ".ci/run").stat().st_mode & 0o111, "it can be run"
+
+
+def test_the_wheel_of_a_source_archive_is_that_of_the_checkout(source, wheel, tmp_path):
+    built = next(WheelBuilder(str(source)).build(directory=str(tmp_path), versions=["standard"]))
+    assert sorted(zipfile.ZipFile(built).namelist()) == sorted(wheel.namelist())
+
+
+def test_what_is_trained_is_not_handed_on(source, tmp_path):
+    models = {"README.md", "fables.npz", "sums.npz"}
+    assert names_in(source / "checkpoints") == models
+    for name in ("mine.npz", "fables-rnn_relu.npz", "mine-bytes.jsonl", "mine.step000100.npz"):
+        (source / "checkpoints" / name).touch()
+    assert names_in(archived(source, tmp_path) / "checkpoints") == models

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -66,6 +69,32 @@ def test_commands_are_found_and_options_that_are_gone_are_refused():
             parse(wrong)
 
 
+SCRIPTS = [
+    pytest.param(script, id=name)
+    for page in sorted(PAGES.glob("*.md"))
+    for name, script in re.findall(
+        r"^cat > (\S+\.py) <<'END'\n(.*?)^END$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("task", ["check", "format --check"])
+def test_a_script_of_a_page_has_the_style_of_the_project(script, task):
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        *task.split(),
+        "--no-cache",
+        "--stdin-filename",
+        "script.py",
+        "-",
+    ]
+    done = subprocess.run(command, cwd=ROOT, input=script, capture_output=True, text=True)
+    assert not done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_recipe_does_what_its_page_says(name, tmp_path, request):
     recipe, shakespeare = CHECKS[name], request.config.getoption("--shakespeare")
@@ -77,6 +106,23 @@ def test_a_recipe_does_what_its_page_says(name, tmp_path, request):
     if missing := [file for file in recipe.needs if not (tmp_path / file).exists()]:
         pytest.skip(f"needs {' and '.join(missing)} (shakespeare.txt comes from --shakespeare FILE)")
     recipe.check(run(PAGES / f"{name}.md", tmp_path), tmp_path)
+
+
+def test_the_ruler_holds(tmp_path, request):
+    """What a model reaches is close to the entropy that make.py states, as docs/ruler.md says."""
+    if not request.config.getoption("--recipes"):
+        pytest.skip("takes 2 minutes: pytest --recipes")
+    prepare(tmp_path)
+    page = ROOT / "docs" / "ruler.md"
+    _, costs = run(page, tmp_path)
+    assert costs in blocks(page.read_text(encoding="utf-8"), "")
+    for kind, most, cost in zip(("markov", "brackets"), (1.01, 1.03), costs.splitlines(), strict=True):
+        make = [sys.executable, "corpora/make.py", kind, "--lines", "0"]
+        said = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True, check=True).stderr
+        entropy = float(said.split()[0])
+        log = (tmp_path / "checkpoints" / f"{kind}-train-gru.jsonl").read_text()
+        loss = json.loads(log.splitlines()[-1])["best"]["loss"]
+        assert float(cost.split()[0]) < loss < most * entropy
 
 
 def test_a_block_that_fails_fails_loudly(tmp_path):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from .. import cells
 from .options import option
 
 
 def bench(
     quick: Annotated[bool, option("Setup", "Only the first training and sampling setup.", "--quick")] = False,
-    cell: Annotated[str, option("Setup", "The cell to time, or all.")] = "all",
+    cell: Annotated[
+        str, option("Setup", "The cell to time, or all.", choices=["all", *cells.names()])
+    ] = "all",
     threads: Annotated[int, option("Setup", "0: every core this process may use.")] = 0,
     vs: Annotated[
-        str | None, option("Setup", "torch: time PyTorch, which must be installed, in turn with ours.")
+        str | None,
+        option(
+            "Setup", "torch: time PyTorch, which must be installed, in turn with ours.", choices=["torch"]
+        ),
     ] = None,
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
@@ -27,7 +33,6 @@ def bench(
     from dataclasses import asdict
     from importlib.util import find_spec
 
-    from .. import cells
     from ..benchmark import SETUPS, peak, run
     from ..errors import UsageError
     from ..parallel import Team

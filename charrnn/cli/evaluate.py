@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import EvalConfig
+from ..config import UNKNOWN, EvalConfig
 from .files import name_of, refuse_to_read_stdin_twice
 from .options import option
 from .output import json_line, visible, write
@@ -30,7 +30,10 @@ def evaluate(
         ),
     ],
     unknown: Annotated[
-        str, option("Text", "Characters that the model never saw: error, or skip and count them.")
+        str,
+        option(
+            "Text", "Characters that the model never saw: error, or skip and count them.", choices=UNKNOWN
+        ),
     ] = DEFAULT.unknown,
     encoding: Annotated[str, option("Text", "Of the texts.")] = DEFAULT.encoding,
     stateless: Annotated[
@@ -49,7 +52,7 @@ def evaluate(
         bool, option("Output", "Each character and its bits, tab-separated, as read.", "--per-char")
     ] = False,
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
-    threads: Annotated[int, option("Output", "0: every core this process may use.")] = 0,
+    threads: Annotated[int, option("Run", "0: every core this process may use.")] = 0,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Score texts: how many nats and bits a model spends on each of their characters.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import EvalConfig, at_least, one_of
+from ..config import UNKNOWN, EvalConfig, at_least, one_of
 from .files import make_folder, refuse_output
 from .options import option
 from .output import write
@@ -26,7 +26,10 @@ def explain(
         Path, typer.Argument(metavar="TEXT", help="A text of up to 20,000 characters; - is stdin.")
     ],
     unknown: Annotated[
-        str, option("Text", "Characters that the model never saw: error, or skip to leave them out.")
+        str,
+        option(
+            "Text", "Characters that the model never saw: error, or skip to leave them out.", choices=UNKNOWN
+        ),
     ] = DEFAULT.unknown,
     encoding: Annotated[str, option("Text", "Of the text.")] = DEFAULT.encoding,
     out: Annotated[
@@ -44,7 +47,7 @@ def explain(
 
     Example: charrnn explain ckpt.npz text.txt -o page.html
     """
-    one_of("unknown", unknown, ("error", "skip"))
+    one_of("unknown", unknown, UNKNOWN)
     at_least("top", top, 1)
     to_file = out is not None and str(out) != "-"
     if out and to_file:

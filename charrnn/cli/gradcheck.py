@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import cells
-from ..config import GradcheckConfig, ModelConfig
+from ..config import DTYPES, GradcheckConfig, ModelConfig
 from .options import option
 from .output import json_line
 
@@ -25,13 +25,17 @@ HEADER = f"{'cell':<5} {'layers':>6}  {'tensor':<17} {'elements':>8}  {'error':>
 
 
 def gradcheck(
-    cell: Annotated[str, option("Model", "The cell to check, or all.", choices=cells.names())] = "all",
+    cell: Annotated[
+        str, option("Model", "The cell to check, or all.", choices=["all", *cells.names()])
+    ] = "all",
     hidden_size: Annotated[int, option("Model", "Hidden units of a layer.")] = 5,
     num_layers: Annotated[int | None, option("Model", "Layers; by default 1 and then 2.")] = None,
     embed_size: Annotated[int, option("Model", "Size of an embedding; 0: one-hot inputs.")] = 0,
     attention: Annotated[int, option("Model", "Window of attention; 0: off.")] = 0,
     dropout: Annotated[float, option("Model", "With fixed dropout masks.")] = 0.0,
-    dtype: Annotated[str, option("Model", "float64, or float32 to see its rounding.")] = "float64",
+    dtype: Annotated[
+        str, option("Model", "float64, or float32 to see its rounding.", choices=DTYPES)
+    ] = "float64",
     seq_len: Annotated[int, option("Check", "Steps through time.")] = DEFAULT.seq_len,
     batch_size: Annotated[int, option("Check", "Sequences.")] = DEFAULT.batch_size,
     eps: Annotated[float, option("Check", "Longest step of the differences.")] = DEFAULT.eps,

@@ -9,20 +9,28 @@ from typing import Annotated
 import typer
 
 from ..config import one_of
+from ..curves import read
 from ..errors import CharrnnError, UsageError
+from ..plot import KINDS, draw
 from .files import refuse_output, refuse_to_read_stdin_twice
 from .options import option
+
+OVER = ("chars", "seconds")
 
 
 def plot(
     logs: Annotated[
-        list[Path], typer.Argument(metavar="LOG...", help="Logs (.jsonl) of charrnn train; - is stdin.")
+        list[Path], typer.Argument(metavar="LOG", help="Logs (.jsonl) of charrnn train; - is stdin.")
     ],
     out: Annotated[Path, option("Picture", "The picture, .png or .svg; - is stdout.", "--out", "-o")] = Path(
         "curves.png"
     ),
-    form: Annotated[str, option("Picture", "png or svg; by default as --out ends.", "--format")] = "",
-    over: Annotated[str, option("Picture", "chars or seconds: what the curves run over.")] = "chars",
+    form: Annotated[
+        str, option("Picture", "png or svg; by default as --out ends.", "--format", choices=KINDS)
+    ] = "",
+    over: Annotated[
+        str, option("Picture", "chars or seconds: what the curves run over.", choices=OVER)
+    ] = "chars",
     force: Annotated[bool, option("Picture", "Overwrite an existing picture.", "--force")] = False,
     quiet: Annotated[bool, option("Picture", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
@@ -30,15 +38,13 @@ def plot(
 
     Example: charrnn plot checkpoints/fables-rnn.jsonl checkpoints/fables-gru.jsonl -o curves.svg
     """
-    from ..curves import read
-    from ..plot import KINDS, draw
     from .console import note
 
     kind = form or out.suffix[1:].lower()
     if kind not in KINDS and not form:
         raise UsageError(f"--out is {str(out)!r}", f"end it in .{' or .'.join(KINDS)}, or name the --format")
     one_of("format", kind, KINDS)
-    one_of("over", over, ("chars", "seconds"))
+    one_of("over", over, OVER)
     refuse_to_read_stdin_twice(logs)
     to_stdout = str(out) == "-"
     if not to_stdout:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import SampleConfig, one_of
+from ..config import UNKNOWN, SampleConfig, one_of
 from ..errors import UsageError
 from .options import option
 from .output import json_line, write
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..sampling import Block
 
 DEFAULT = SampleConfig()
+FORMATS = ("text", "jsonl")
 
 
 def sample(
@@ -31,9 +32,14 @@ def sample(
     prime_file: Annotated[Path | None, option("Text", "A file to go on from; - is stdin.")] = None,
     encoding: Annotated[str, option("Text", "Of --prime-file.")] = "utf-8",
     unknown: Annotated[
-        str, option("Text", "Characters of prime and stop that the model does not know: error or skip.")
+        str,
+        option(
+            "Text",
+            "Characters of prime and stop that the model does not know: error or skip.",
+            choices=UNKNOWN,
+        ),
     ] = DEFAULT.unknown,
-    stop: Annotated[list[str] | None, option("Text", "End before this text; may be given again.")] = None,
+    stop: Annotated[list[str] | None, option("Text", "End before this text; repeatable.")] = None,
     num: Annotated[int, option("Text", "Samples, drawn side by side.")] = DEFAULT.num,
     temp: Annotated[
         float, option("Choice", "Temperature: below 1 safer, above 1 bolder; 0: the most likely character.")
@@ -55,8 +61,10 @@ def sample(
     separator: Annotated[
         str, option("Output", "What stands between samples; by default a line end.", show_default=False)
     ] = "\n",
-    form: Annotated[str, option("Output", "text, or jsonl: a JSON object a sample.", "--format")] = "text",
-    threads: Annotated[int, option("Output", "0: every core this process may use.")] = DEFAULT.threads,
+    form: Annotated[
+        str, option("Output", "text, or jsonl: a JSON object a sample.", "--format", choices=FORMATS)
+    ] = "text",
+    threads: Annotated[int, option("Run", "0: every core this process may use.")] = DEFAULT.threads,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Draw text from a model, character by character, to stdout.
@@ -68,7 +76,7 @@ def sample(
     values = {name: context.params[name] for name in vars(DEFAULT)}
     values |= {"stop": tuple(stop or ()), "seed": secrets.randbelow(2**32) if seed is None else seed}
     config = SampleConfig(**values)
-    one_of("format", form, ("text", "jsonl"))
+    one_of("format", form, FORMATS)
     if prime and prime_file:
         raise UsageError("--prime and --prime-file are both given", "choose one")
 

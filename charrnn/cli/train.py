@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .. import cells
-from ..config import OPTIMIZERS, SCHEDULES, ModelConfig, TrainConfig
+from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig, TrainConfig
 from .files import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .options import option
 from .run import Run
@@ -24,14 +24,14 @@ def train(
         typer.Argument(metavar="CORPUS", help="Text files (also .gz .bz2 .xz), read as one; - is stdin."),
     ],
     encoding: Annotated[str, option("Data", "Of the corpus and of --val.")] = TRAIN.encoding,
-    level: Annotated[str, option("Data", "char or byte: what is predicted.")] = TRAIN.level,
+    level: Annotated[str, option("Data", "char or byte: what is predicted.", choices=LEVELS)] = TRAIN.level,
     val_fraction: Annotated[float, option("Data", "The tail that validates; 0: none.")] = TRAIN.val_fraction,
     val: Annotated[Path | None, option("Data", "A text that validates, in place of the tail.")] = None,
     test_fraction: Annotated[
         float, option("Data", "The tail after validation's, scored once in the end.")
     ] = TRAIN.test_fraction,
     unknown: Annotated[
-        str, option("Data", "Characters of --val that training never saw: error or skip.")
+        str, option("Data", "Characters of --val that training never saw: error or skip.", choices=UNKNOWN)
     ] = TRAIN.unknown,
     cell: Annotated[
         str, option("Model", f"One of {', '.join(cells.names())}.", choices=cells.names())
@@ -45,7 +45,7 @@ def train(
     attention: Annotated[
         int, option("Model", "Outputs of the last layer that each step looks back on; 0: off.")
     ] = MODEL.attention,
-    dtype: Annotated[str, option("Model", "float32 or float64.")] = MODEL.dtype,
+    dtype: Annotated[str, option("Model", "float32 or float64.", choices=DTYPES)] = MODEL.dtype,
     optimizer: Annotated[
         str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.", choices=OPTIMIZERS)
     ] = TRAIN.optimizer,

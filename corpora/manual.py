@@ -1,0 +1,12 @@
+"""Prints the prose of Python's language reference, which Python carries in a module, a paragraph a line.
+
+python corpora/manual.py > manual.txt
+"""
+
+from __future__ import annotations
+
+from pydoc_data.topics import topics
+
+parts = [" ".join(part.split()) for topic in topics.values() for part in topic.split("\n\n")]
+prose = [part for part in parts if part[:1].isupper() and part[-1] == "." and part.isascii()]
+print("\n".join(dict.fromkeys(prose)))
