@@ -31,7 +31,7 @@ from .text import Ids
 
 BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
-SAMPLE = 200  # characters of a sample during training
+SAMPLE, TEMP = 200, 0.6  # characters of a sample during training, and how bold they are
 RESTART = 64  # steps; in each, one of so many streams starts from zero, or the model forgets how to start
 
 
@@ -263,11 +263,13 @@ class Trainer:
         yield from self.files.save_last(self.progress)
         self._saved = True
 
-    def sample(self) -> events.Sampled:
-        """A text that the model draws now.  Cost: as many steps of one stream as characters."""
-        config = SampleConfig(length=SAMPLE, temp=0.6, seed=self.config.seed)
-        model = Checkpoint(self.network, self.vocabulary, {})
-        return events.Sampled(self.progress.step, "".join(sample(model, config)))
+    def sample(self, best: bool = False) -> events.Sampled:
+        """A text that the model draws now, or the best one saved.  Cost: a step of one stream a character."""
+        model, step = Checkpoint(self.network, self.vocabulary, {}), self.progress.step
+        if best:
+            model, step = checkpoint.load(self.files.path), self.progress.best["step"]
+        config = SampleConfig(length=SAMPLE, temp=TEMP, seed=self.config.seed)
+        return events.Sampled(step, "".join(sample(model, config)))
 
     def _finish(self, clock: Clock, reason: str) -> Iterator[events.Event]:
         """The last save; then, unless someone waits, the last evaluation; the test, by the best model.

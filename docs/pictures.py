@@ -42,8 +42,9 @@ def main() -> None:
                     figures.add(trainer.sample())
                 case Step() if not shown and event.step >= SHOWN * trainer.plan.total_steps:
                     shown = True
-                    console.print(picture(figures))
+                    console.print(picture(figures, height=40))
                 case End():
+                    figures.add(trainer.sample(best=True))
                     console.print(*screenshot(figures, event), sep="\n")
                     for name, value in advice(figures, event):
                         row = Text.assemble((f"{name:<12}", "dim"), value)

@@ -78,9 +78,9 @@ def heed_signals() -> None:
 class Terminal:
     """`charrnn ARGUMENTS` on a pseudo-terminal, which all three of its streams are."""
 
-    def __init__(self, *arguments: object, cwd: Path, columns: int, **changes: str):
+    def __init__(self, *arguments: object, cwd: Path, columns: int, rows: int, **changes: str):
         self._master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (30, columns))
+        termios.tcsetwinsize(slave, (rows, columns))
         self.process = subprocess.Popen(
             command(*arguments),
             cwd=cwd,
@@ -121,8 +121,10 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: object, cwd: Path, columns: int = 100, **changes: str) -> Iterator[Terminal]:
-    opened = Terminal(*arguments, cwd=cwd, columns=columns, **changes)
+def terminal(
+    *arguments: object, cwd: Path, columns: int = 100, rows: int = 30, **changes: str
+) -> Iterator[Terminal]:
+    opened = Terminal(*arguments, cwd=cwd, columns=columns, rows=rows, **changes)
     try:
         yield opened
     finally:

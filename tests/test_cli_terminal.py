@@ -215,5 +215,24 @@ def test_each_validation_shows_a_sample_and_a_line_of_blocks(folder):
     assert len(bits) == 4
     (history,) = (line for line in lines if line.startswith("│ history"))
     assert re.search(rf"{bits[0]} [▁-█]{{4}} {bits[-1]} bpc", history)
-    assert any(line.startswith("╭─ sample at step 40 ─") for line in lines)
+    best = min(evaluated, key=lambda event: event["loss"] if event["event"] == "eval" else 99)
+    assert any(line.startswith(f"╭─ sample at step {best['step']} ─") for line in lines)  # what is kept
     assert "sample" not in kinds(folder / "m.jsonl")  # for the eye alone
+
+
+def test_without_validation_each_epoch_shows_a_sample(folder):
+    options = [*SMALL, "--val-fraction", "0", "--epochs", "2", "--out", "m.npz"]
+    with terminal("train", "text.txt", *options, cwd=folder) as tty:
+        assert tty.end() == 0
+    last = json.loads((folder / "m.jsonl").read_text().splitlines()[-1])["best"]["step"]
+    assert any(line.startswith(f"╭─ sample at step {last} ─") for line in screen(tty.shown))
+
+
+@pytest.mark.parametrize("rows", [7, 12])
+def test_a_low_terminal_is_left_clean(folder, rows):
+    with terminal("train", "text.txt", *ENDLESS, "--eval-every", "20", cwd=folder, rows=rows) as tty:
+        tty.read(until="val perplexity")
+        tty.process.send_signal(signal.SIGINT)
+        assert tty.end() == 130
+    after = tty.shown[tty.shown.rindex("ended") :]
+    assert "━" not in after and "chars/s" not in after and tty.shown.count("...") == 0

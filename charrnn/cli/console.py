@@ -58,7 +58,7 @@ def console(stream: Any) -> Console:
 
 def note(text: str, quiet: bool = False) -> None:
     if not quiet:
-        stderr().print(Text(text, style="dim"))
+        stderr().print(Text(visible(text), style="dim"), soft_wrap=True)
 
 
 def fail(text: str) -> None:

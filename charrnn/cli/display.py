@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..events import Compiled, End, Evaluated, Event, Resumed, Rewound, Sampled, Skipped, Start, Step
+from ..training import TEMP
 from .console import explain_compiling, stderr
 from .figures import Figures, duration, says
 from .output import visible
@@ -34,37 +35,45 @@ ENDED = {
 
 
 @contextmanager
-def display(quiet: bool, draw: Callable[[], Sampled]) -> Iterator[Callable[[Event], None]]:
-    """A function to be called with each event; on a terminal it draws a sample after each validation."""
+def display(quiet: bool, draw: Callable[[bool], Sampled]) -> Iterator[Callable[[Event], None]]:
+    """A function to be called with each event; on a terminal it draws samples now and then.
+
+    draw: from the model as it is now or, if True, from the best that was saved.
+    """
     if quiet:
         yield lambda event: None
         return
     console, figures = stderr(), Figures()
     with ExitStack() as stack:
-        if live := console.is_terminal and not console.is_dumb_terminal:
-            stack.enter_context(
-                Live(
-                    console=console,
-                    get_renderable=lambda: picture(figures),
-                    refresh_per_second=PICTURES,
-                    redirect_stdout=False,
-                    redirect_stderr=False,
-                    transient=True,  # the summary takes its place
-                )
+        live = None
+        if console.is_terminal and not console.is_dumb_terminal:
+            live = Live(
+                console=console,
+                get_renderable=lambda: picture(figures, console.height),
+                refresh_per_second=PICTURES,
+                redirect_stdout=False,
+                redirect_stderr=False,
+                transient=True,  # the summary takes its place
             )
-        yield Narrator(console, figures, draw if live else None, stack.enter_context(ExitStack()))
+            stack.enter_context(live)
+        yield Narrator(console, figures, live, draw, stack.enter_context(ExitStack()))
 
 
 class Narrator:
     """Called with each event: says what starts, how it goes and how it ended.
 
-    draw: on a terminal, what draws a sample for the picture; elsewhere None, and lines are said now and then.
+    live: on a terminal, the picture, for which samples are drawn; elsewhere None, and lines are said.
     """
 
     def __init__(
-        self, console: Console, figures: Figures, draw: Callable[[], Sampled] | None, stack: ExitStack
+        self,
+        console: Console,
+        figures: Figures,
+        live: Live | None,
+        draw: Callable[[bool], Sampled],
+        stack: ExitStack,
     ):
-        self.console, self.figures, self.draw, self.stack = console, figures, draw, stack
+        self.console, self.figures, self.live, self.draw, self.stack = console, figures, live, draw, stack
         self._said = time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -73,15 +82,17 @@ class Narrator:
             case Start():
                 self.console.print(introduction(event))
                 self.stack.enter_context(explain_compiling())
-                if self.draw and not self._samples_on_demand:
-                    self.figures.add(self.draw())  # what guessing looks like; compiles, before the clock runs
+                self._sample()  # what guessing looks like; compiles, before the clock runs
             case Compiled():
                 self.stack.close()
-            case Step() if not self.draw and time.monotonic() - self._said >= LINE:
+            case Step() if self.live:
+                if self._epoch_without_validation(event):
+                    self._sample()
+            case Step() if time.monotonic() - self._said >= LINE:
                 self._said = time.monotonic()
                 self.console.print(line(self.figures))
-            case Evaluated(split="val") if self.draw and not self._samples_on_demand:
-                self.figures.add(self.draw())
+            case Evaluated(split="val"):
+                self._sample()
             case Resumed():
                 self.console.print(f"going on from {event.path}, step {event.step}")
             case Skipped():
@@ -95,14 +106,22 @@ class Narrator:
             case End():
                 self._summarise(event)
 
-    @property
-    def _samples_on_demand(self) -> bool:
-        return bool(self.figures.start and self.figures.start.config["sample_every"])
+    def _epoch_without_validation(self, step: Step) -> bool:
+        start = self.figures.start
+        return bool(start and not start.corpus["val"] and step.step % start.steps_per_epoch == 0)
+
+    def _sample(self, best: bool = False) -> None:
+        """For the picture, unless the user asked for samples of their own."""
+        if self.live and self.figures.start and not self.figures.start.config["sample_every"]:
+            self.figures.add(self.draw(best))
 
     def _summarise(self, end: End) -> None:
         """In a frame on a terminal; what is to be copied stands below it, where it can wrap."""
         rows = list(advice(self.figures, end))
-        if self.draw:
+        if self.live:
+            self.live.stop()
+            if end.best and self.figures.best(end):
+                self._sample(best=True)
             self.console.print(*screenshot(self.figures, end), sep="\n")
         else:
             rows = [*summary(self.figures, end), *rows]
@@ -130,8 +149,11 @@ def line(figures: Figures) -> str:
     return "  ".join(f"{name} {value}" for row in figures.rows() for name, value in row)
 
 
-def picture(figures: Figures) -> RenderableType:
-    """A bar over the figures, the validations so far and the latest sample; nothing before the first step."""
+def picture(figures: Figures, height: int) -> RenderableType:
+    """A bar over the figures, the validations so far and the latest sample, as far as they fit.
+
+    Nothing before the first step.
+    """
     if not (figures.step and figures.start):
         return Text()
     bar, table = Table.grid(), Table.grid(padding=(0, 3))
@@ -140,9 +162,9 @@ def picture(figures: Figures) -> RenderableType:
         cells = [Text.assemble((f"{name} ", "dim"), (value, "bold"), no_wrap=True) for name, value in row]
         table.add_row(*cells)
     parts: list[RenderableType] = [bar, table]
-    if len(figures.vals) > 1:
+    if len(figures.vals) > 1 and height > 8:
         parts.append(Text.assemble(("validation ", "dim"), history(figures)))
-    if figures.sample:
+    if figures.sample and height > SAMPLE + 10:
         parts.append(framed(figures.sample, height=SAMPLE + 2))
     return Group(*parts)
 
@@ -204,7 +226,7 @@ def advice(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
     if path:
         yield "checkpoint", Text(f"{path} (step {step:,})")
     if step:  # one that has learned something
-        yield "sample it", Text(f"charrnn sample {shlex.quote(path)} --temp 0.8", style="bold")
+        yield "sample it", Text(f"charrnn sample {shlex.quote(path)} --temp {TEMP}", style="bold")
     if figures.last and end.reason in ("interrupted", "time"):
         yield "go on", Text(f"the same command with --resume, from step {figures.last.step:,}")
     if end.reason == "diverged":

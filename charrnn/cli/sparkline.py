@@ -8,9 +8,12 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int = 60) -> str:
-    """One block for each value, as high as it is; of more than `width`, evenly chosen ones with the last."""
+    """One block for each value, as high as it is; of more than `width`, evenly chosen ones with the last.
+
+    The first quarter may be cut off at the top, or what comes after a steep beginning would be flat.
+    """
     if len(values) > width:
         values = [values[(i + 1) * len(values) // width - 1] for i in range(width)]
-    low, high = min(values), max(values)
-    shares = ((value - low) / (high - low or 1.0) for value in values)
+    low, high = min(values), max(values[len(values) // 4 :])
+    shares = (min(1.0, (value - low) / (high - low or 1.0)) for value in values)
     return "".join(BLOCKS[round(share * (len(BLOCKS) - 1))] for share in shares)
