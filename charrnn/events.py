@@ -25,7 +25,8 @@ class Start(Event):
     config: dict[str, Any]  # the model's and the training's
     corpus: dict[str, Any]  # chars, train, val, vocab, sha256
     params: int
-    threads: int
+    threads: int  # of each rank
+    ranks: int
     seed: int
     version: str
     batch_size: int  # smaller than asked for when the text is short

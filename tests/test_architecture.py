@@ -17,7 +17,7 @@ import charrnn
 PACKAGE = Path(charrnn.__file__).parent
 # A file imports only from files named before it; a folder's files may import each other
 ROWS = [
-    *("errors", "config", "text", "events"),
+    *("errors", "config", "ranks", "text", "events"),
     *("kernels", "cells"),
     *("corpus", "schedule", "npz", "lock", "progress", "meta"),
     *(
@@ -40,6 +40,7 @@ LIBRARIES = {
     "llvmlite": ("kernels/jit.py", "kernels/tile.py"),
     "typer": ("cli/",),
     "rich": ("cli/",),
+    "mpi4py": ("ranks.py",),
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
