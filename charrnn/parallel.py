@@ -79,22 +79,16 @@ class DataParallel:
     def _plan_sums(self) -> None:
         """Which rows are added where, and what travels."""
         ranks, count, size = self.ranks, len(self.cuts), self.network.layout.size
+        owner = [rank for rank in range(ranks.size) for _ in ranks.part(count, rank)]  # of each shard
         tree = update.tree(count).tolist()
-        within: list[list[list[int]]] = []
-        self._roots: list[tuple[int, int]] = []  # (rank, shard) of each sum that a rank is left with
-        for rank in range(ranks.size):
-            part = ranks.part(count, rank)
-            within.append([[i, j] for i, j in tree if part.start <= i and min(2 * j - i, count) <= part.stop])
-            added = {j for _, j in within[rank]}
-            self._roots += [(rank, shard) for shard in part if shard not in added]
-        left = [shard for _, shard in self._roots]
-        places = [*self.mine, *(shard for shard in left if shard not in self.mine)]
+        within = [(i, j) for i, j in tree if owner[i] == owner[min(2 * j - i, count) - 1]]  # one rank
+        added = {j for _, j in within}
+        self._roots = [(owner[shard], shard) for shard in range(count) if shard not in added]  # sums left
+        places = [*self.mine, *(shard for rank, shard in self._roots if rank != ranks.rank)]
         self._at = {shard: row for row, shard in enumerate(places)}  # of grads
-        across = [[i, j] for i, j in tree if j in left]
-        self._within, self._all = (
-            np.array([[self._at[i], self._at[j]] for i, j in pairs], np.int64).reshape(-1, 2)
-            for pairs in (within[ranks.rank], within[ranks.rank] + across)
-        )
+        mine = [(self._at[i], self._at[j]) for i, j in within if owner[i] == ranks.rank]
+        across = [(self._at[i], self._at[j]) for i, j in tree if j not in added]
+        self._within, self._all = (np.array(p, np.int64).reshape(-1, 2) for p in (mine, mine + across))
         # of the rows of other ranks, memory is taken only where something arrives
         self.grads: Array = np.zeros((len(places), size), self.network.flat.dtype)
         self.blocks = range(0, size, update.BLOCK)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -45,21 +46,21 @@ class One:
         """What rank 0 has."""
         return what
 
-    def fill(self, array: Any) -> None:
+    def fill(self, numbers: Any) -> None:
         """Copy rank 0's array over everyone's."""
 
-    def gather(self, array: Any, bounds: list[int]) -> None:
-        """Complete an array of which each rank knows array[bounds[rank] : bounds[rank + 1]]."""
+    def gather(self, numbers: Any, bounds: list[int]) -> None:
+        """Complete an array of which each rank knows [bounds[rank] : bounds[rank + 1]]."""
 
     def highest(self, number: int) -> int:
         """Of the numbers of all ranks."""
         return number
 
-    def send(self, array: Any, rank: int, tag: int) -> None:
-        """Begin to; the array must not change before `wait`."""
+    def send(self, numbers: Any, rank: int, tag: int) -> None:
+        """Begin to; the numbers must not change before `wait`."""
 
-    def receive(self, array: Any, rank: int, tag: int) -> None:
-        """Begin to; the array is not to be touched before `wait`."""
+    def receive(self, numbers: Any, rank: int, tag: int) -> None:
+        """Begin to; they are not to be touched before `wait`."""
 
     def wait(self) -> None:
         """Until all that was begun is done."""
@@ -95,24 +96,25 @@ class Many(One):
         shared: T = self._comm.bcast(what)
         return shared
 
-    def fill(self, array: Any) -> None:
-        self._comm.Bcast(array)
+    def fill(self, numbers: Any) -> None:
+        self._comm.Bcast(numbers)
 
-    def gather(self, array: Any, bounds: list[int]) -> None:
-        width = array[:1].size
+    def gather(self, numbers: Any, bounds: list[int]) -> None:
+        width = numbers[:1].size
         counts = [(stop - start) * width for start, stop in pairwise(bounds)]
         starts = [start * width for start in bounds[:-1]]
-        self._comm.Allgatherv(self._mpi.IN_PLACE, [array, counts, starts, None])
+        self._comm.Allgatherv(self._mpi.IN_PLACE, [numbers, counts, starts, None])
 
     def highest(self, number: int) -> int:
-        highest: int = self._comm.allreduce(number, self._mpi.MAX)
-        return highest
+        box = array("q", [number])
+        self._comm.Allreduce(self._mpi.IN_PLACE, box, self._mpi.MAX)
+        return box[0]
 
-    def send(self, array: Any, rank: int, tag: int) -> None:
-        self._begun.append(self._comm.Isend(array, rank, tag))
+    def send(self, numbers: Any, rank: int, tag: int) -> None:
+        self._begun.append(self._comm.Isend(numbers, rank, tag))
 
-    def receive(self, array: Any, rank: int, tag: int) -> None:
-        self._begun.append(self._comm.Irecv(array, rank, tag))
+    def receive(self, numbers: Any, rank: int, tag: int) -> None:
+        self._begun.append(self._comm.Irecv(numbers, rank, tag))
 
     def wait(self) -> None:
         self._mpi.Request.Waitall(self._begun)
@@ -151,7 +153,7 @@ def start() -> One:
         ) from None
     if MPI.COMM_WORLD.size != launched:
         raise UsageError(
-            f"one of {launched} processes, but its MPI knows {MPI.COMM_WORLD.size}: the launcher is another's",
+            f"one of {launched} processes, but MPI knows {MPI.COMM_WORLD.size}: the launcher is not its own",
             "start them with the mpiexec of the MPI that mpi4py was built for: see docs/mpi.md",
         )
     _ranks[0] = Many(MPI)

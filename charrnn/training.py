@@ -194,7 +194,7 @@ class Trainer:
         chunk = progress.step % self.streams.chunks
         if chunk == 0:
             self.learner.reset()
-        self.learner.restart(self.ranks.share(self._fresh(chunk)))
+        self.learner.restart(self.ranks.highest(self._fresh(chunk)))
         inputs, targets = self.streams.chunk(chunk)
         lr = progress.lr_scale * schedule.rate(self.config, progress.step, self.plan.total_steps)
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step)
