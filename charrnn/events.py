@@ -26,12 +26,12 @@ class Start(Event):
     corpus: dict[str, Any]  # chars, train, val, vocab, sha256
     params: int
     threads: int  # of each rank
-    ranks: int
     seed: int
     version: str
     batch_size: int  # smaller than asked for when the text is short
     total_steps: int
     steps_per_epoch: int
+    ranks: int = 1  # see ranks.py
 
 
 @dataclass(frozen=True)

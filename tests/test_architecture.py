@@ -127,7 +127,7 @@ def python(code: str, folder: Path = PACKAGE.parent) -> str:
 
 
 def test_the_command_line_starts_without_the_heavy_libraries():
-    heavy = ("numba", "numpy", "llvmlite", "rich", "torch")
+    heavy = ("numba", "numpy", "llvmlite", "rich", "torch", "mpi4py")
     code = f"import sys, charrnn.cli.main; print([m for m in {heavy} if m in sys.modules])"
     assert python(code) == "[]"
 
