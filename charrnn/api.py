@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from . import checkpoint
 from .config import SampleConfig
 from .evaluation import Reader, Score, Tally, score_lines
+from .explain import TOP, Explanation, explain
 from .lag import GradientOverLag, gradient_over_lag
 from .parallel import Team
 from .sampling import sample
@@ -90,6 +91,13 @@ class Model:
         return gradient_over_lag(
             self.checkpoint.network, self.checkpoint.vocabulary.encode(text), lags, positions
         )
+
+    def explain(self, text: str, top: int = TOP) -> Explanation:
+        """What the model does at each character: its bits and guesses, its units, and what these track.
+
+        Errors: TextError for unknown characters, and for fewer than 2 or more than 20,000; UsageError.
+        """
+        return explain(self.checkpoint, self.checkpoint.vocabulary.encode(text), top=top)
 
     def _reader(self) -> Reader:
         return Reader(self.checkpoint.network, self._team)

@@ -7,11 +7,9 @@ import io
 import os
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -19,6 +17,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .atomic import replacing
 
 Array = NDArray[Any]
 
@@ -47,26 +47,8 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
     """
     if sum(array.nbytes for array in arrays.values()) > LARGEST:
         raise OSError(errno.EFBIG, f"more than {LARGEST:,} bytes")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _write(file, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp's file is its owner's alone
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    with suppress(OSError):  # some systems cannot flush a folder; the file is in its place already
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    with replacing(path) as file:
+        _write(file, arrays)
 
 
 def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:

@@ -75,6 +75,8 @@ class Trainer:
         batch_size, seq_len = self.plan.batch_size, self.plan.seq_len
         self.learner = Learner(self.network, batch_size, seq_len, self.config, self.team, ranks)
         self.learner.spread()
+        newline = self.vocabulary.encode("\n", unknown="skip")
+        self._newline = int(newline[0]) if len(newline) else None
         self.progress = Progress()
         self._stopped = self._saved = False
         meta = self._meta(command or sys.argv, init_sha256)
@@ -150,7 +152,7 @@ class Trainer:
         optimizers.clamp(learner.network.flat, 1.0)
         evaluation.score(learner.network, np.zeros(2, np.uint8), Team(1))
         if self.config.sample_every:
-            self._sample()
+            self.sample()
 
     def _steps(self, clock: Clock) -> Generator[events.Event, None, str]:
         """Returns why it ended."""
@@ -163,7 +165,7 @@ class Trainer:
                     continue
                 wanted = config.sample_every and not self.ranks.rank
                 if wanted and self.progress.step % config.sample_every == 0:
-                    yield self._sample()
+                    yield self.sample()
             step = self.progress.step
             due = self.progress.pending or step % eval_every == 0
             save = step % self.plan.save_every == 0 or (due and not config.save_every)
@@ -232,10 +234,10 @@ class Trainer:
         step = self.progress.step
         if self.ranks.rank:
             return -1  # rank 0 knows
-        if "\n" in self.vocabulary:
+        if self._newline is not None:
             step, odd = divmod(step, 2)
             if odd:
-                begin = self.plan.streams.begin_after(chunk, int(self.vocabulary.encode("\n")[0]))
+                begin = self.plan.streams.begin_after(chunk, self._newline)
                 return int(begin[step % len(begin)]) if len(begin) else -1
         return step % max(RESTART, self.plan.batch_size)
 
@@ -284,8 +286,9 @@ class Trainer:
         yield from self.files.save_last(self.progress)
         self._saved = True
 
-    def _sample(self) -> events.Event:
-        config = SampleConfig(length=SAMPLE, temp=0.8, seed=self.config.seed)
+    def sample(self) -> events.Sampled:
+        """A text that the model draws now.  Cost: as many steps of one stream as characters."""
+        config = SampleConfig(length=SAMPLE, temp=0.6, seed=self.config.seed)
         model = Checkpoint(self.network, self.vocabulary, {})
         return events.Sampled(self.progress.step, "".join(sample(model, config)))
 

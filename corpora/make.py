@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import number_words
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,15 +60,29 @@ def sum_line(a: int, b: int) -> str:
     return f"{a}+{b}={a + b}\n"
 
 
-def sums(rng: Random, pairs: Sequence[tuple[int, int]]) -> Iterator[str]:
-    """Lines of sums of pairs, each as likely as the other."""
+def number_line(n: int) -> str:
+    """One line of two languages."""
+    return f"{number_words.english(n)}\t{number_words.french(n)}\n"
+
+
+def split_numbers(rng: Random, largest: int = 9999, share: float = 0.0) -> tuple[list[int], list[int]]:
+    """All numbers up to `largest`: those kept, and those held out."""
+    kept: list[int] = []
+    held: list[int] = []
+    for n in range(largest + 1):
+        (held if rng.random() < share else kept).append(n)
+    return kept, held
+
+
+def uniform(rng: Random, lines: Sequence[str]) -> Iterator[str]:
+    """Lines, each as likely as the other."""
     while True:
-        yield sum_line(*pairs[int(rng.random() * len(pairs))])
+        yield lines[int(rng.random() * len(lines))]
 
 
-def sums_entropy(pairs: Sequence[tuple[int, int]]) -> float:
-    """Nats per character: only the choice of the pair is free."""
-    return math.log(len(pairs)) * len(pairs) / sum(len(sum_line(*pair)) for pair in pairs)
+def uniform_entropy(lines: Sequence[str]) -> float:
+    """Nats per character: only the choice of the line is free."""
+    return math.log(len(lines)) * len(lines) / sum(map(len, lines))
 
 
 def copies(rng: Random, shortest: int = 5, longest: int = 15, gap: int = 10) -> Iterator[str]:
@@ -154,6 +169,11 @@ def parser() -> argparse.ArgumentParser:
             "--hold-out": ("", "write pairs that the text lacks to this file, each once"),
             "--share": (0.1, "share of the pairs that --hold-out takes"),
         },
+        "numbers": {
+            "--largest": (9999, "largest number, 9999 at most"),
+            "--hold-out": ("", "write numbers that the text lacks to this file, each once"),
+            "--share": (0.1, "share of the numbers that --hold-out takes"),
+        },
         "copy": {
             "--shortest": (5, "fewest letters"),
             "--longest": (15, "most letters"),
@@ -176,14 +196,22 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def held_out(file: str, rng: Random, kept: list[str], held: list[str]) -> tuple[Iterator[str], float]:
+    """Lines of those kept, and their entropy; the others go to the file, if it has a name."""
+    if file:
+        Path(file).write_text("".join(held), encoding="utf-8")
+    return uniform(rng, kept), uniform_entropy(kept)
+
+
 def made(args: argparse.Namespace) -> tuple[Iterator[str], float]:
     """The lines that were asked for, without end, and their entropy in nats per character."""
     rng = Random(args.seed)
     if args.kind == "sums":
-        pairs, held = split_pairs(rng, args.largest, args.share if args.hold_out else 0.0)
-        if args.hold_out:
-            Path(args.hold_out).write_text("".join(sum_line(*pair) for pair in held), encoding="utf-8")
-        return sums(rng, pairs), sums_entropy(pairs)
+        pairs = split_pairs(rng, args.largest, args.share if args.hold_out else 0.0)
+        return held_out(args.hold_out, rng, *([sum_line(*pair) for pair in part] for part in pairs))
+    if args.kind == "numbers":
+        numbers = split_numbers(rng, args.largest, args.share if args.hold_out else 0.0)
+        return held_out(args.hold_out, rng, *([number_line(n) for n in part] for part in numbers))
     if args.kind == "copy":
         sizes = (args.shortest, args.longest, args.gap)
         return copies(rng, *sizes), copies_entropy(*sizes)
@@ -197,6 +225,7 @@ def made(args: argparse.Namespace) -> tuple[Iterator[str], float]:
 def main() -> None:
     """Write the text and say what its entropy is."""
     args = parser().parse_args()
+    sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: numbers have an accent
     lines, entropy = made(args)
     sys.stdout.writelines(islice(lines, args.lines))
     print(f"{entropy:.6f} nats = {entropy / math.log(2):.6f} bits per character", file=sys.stderr)

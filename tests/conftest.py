@@ -34,3 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=0, help="SIGKILLs of the test of saving")
     parser.addoption("--flips", type=int, default=0, help="bits flipped in the test of damaged files")
     parser.addoption("--fuzz", type=float, default=0, help="seconds of each test of random hostile files")
+    parser.addoption(
+        "--recipes", action="store_true", help="run the recipes of docs/recipes that take minutes"
+    )
+    parser.addoption("--shakespeare", type=Path, help="the text of the recipes that want shakespeare.txt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import select
@@ -91,6 +92,7 @@ class Terminal:
         )
         os.close(slave)
         self.shown = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a block may end in a character
 
     def read(self, until: str | None = None) -> str:
         """All that is shown up to `until`, or to the end."""
@@ -105,7 +107,7 @@ class Terminal:
             if not block:
                 assert until is None, f"ended without {until!r}; it showed {self.shown!r}"
                 break
-            self.shown += block.decode(errors="replace")
+            self.shown += self._decoder.decode(block)
         return self.shown
 
     def end(self) -> int:

@@ -17,7 +17,7 @@ import charrnn
 PACKAGE = Path(charrnn.__file__).parent
 # A file imports only from files named before it; a folder's files may import each other
 ROWS = [
-    *("errors", "config", "ranks", "text", "events"),
+    *("errors", "config", "ranks", "atomic", "escape", "text", "events"),
     *("kernels", "cells"),
     *("corpus", "schedule", "npz", "lock", "progress", "meta"),
     *(
@@ -31,8 +31,12 @@ ROWS = [
         "finetune",
         "gradcheck",
         "lag",
+        "features",
+        "watch",
+        "explain",
     ),
-    *("sampling", "scoring", "run_files", "plan", "training", "benchmark_torch", "benchmark", "api"),
+    *("sampling", "scoring", "run_files", "plan", "training", "benchmark_torch", "benchmark", "explain_page"),
+    *("api", "curves", "plot"),
     *("cli", "__main__"),
 ]
 LIBRARIES = {
@@ -40,6 +44,7 @@ LIBRARIES = {
     "llvmlite": ("kernels/jit.py", "kernels/tile.py"),
     "typer": ("cli/",),
     "rich": ("cli/",),
+    "matplotlib": ("plot.py",),
     "mpi4py": ("ranks.py",),
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -127,7 +132,7 @@ def python(code: str, folder: Path = PACKAGE.parent) -> str:
 
 
 def test_the_command_line_starts_without_the_heavy_libraries():
-    heavy = ("numba", "numpy", "llvmlite", "rich", "torch", "mpi4py")
+    heavy = ("numba", "numpy", "llvmlite", "rich", "torch", "matplotlib", "mpi4py")
     code = f"import sys, charrnn.cli.main; print([m for m in {heavy} if m in sys.modules])"
     assert python(code) == "[]"
 

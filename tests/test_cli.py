@@ -20,8 +20,9 @@ from program import LINES, SMALL, TEXT, environment, run, shell
 
 import charrnn
 from charrnn.cli import output
-from charrnn.cli.info import sparkline, validation_losses
+from charrnn.cli.info import validation_losses
 from charrnn.cli.main import app
+from charrnn.cli.sparkline import sparkline
 
 pytest_plugins = ["trained"]
 

@@ -77,11 +77,14 @@ def test_training_shows_a_live_display_that_leaves_a_summary(folder, columns):
         assert tty.end() == 130
     assert tty.shown.count(CURSOR_OFF) == tty.shown.count(CURSOR_ON) == 1
     lines = screen(tty.shown)
-    assert max(map(len, lines)) <= columns
+    assert max(map(len, lines)) <= columns, [line for line in lines if len(line) > columns]
     assert lines[0].startswith("rnn, 1 x 8 units")
     after = lines[lines.index("stopping after this step; once more to leave at once") + 1 :]
-    names = ["ended", "speed", "training", "checkpoint", "sample it", "go on"]
-    assert [line[:12].strip() for line in after] == [*names, ""]  # the display is gone without a trace
+    assert after[0].startswith("╭─ rnn, 1 x 8 units ─")  # the display is gone without a trace
+    framed = [line.split()[1] for line in after if re.match("│ \\w", line)]
+    assert framed[:3] == ["ended", "speed", "training"]
+    assert any(line.startswith("╭─ sample at step 0 ─") for line in after)
+    assert [line[:12].strip() for line in after[-4:]] == ["checkpoint", "sample it", "go on", ""]
     stopped_at_a_checkpoint(folder)
 
 
@@ -200,3 +203,17 @@ def test_plain_lines_come_once_in_some_seconds(folder):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert sum(line.startswith("step ") for line in err.splitlines()) <= 2
+
+
+def test_each_validation_shows_a_sample_and_a_line_of_blocks(folder):
+    options = [*SMALL, "--max-steps", "40", "--eval-every", "10", "--out", "m.npz"]
+    with terminal("train", "text.txt", *options, cwd=folder) as tty:
+        assert tty.end() == 0
+    lines = screen(tty.shown)
+    evaluated = [json.loads(line) for line in (folder / "m.jsonl").read_text().splitlines()]
+    bits = [f"{event['bpc']:.3f}" for event in evaluated if event["event"] == "eval"]
+    assert len(bits) == 4
+    (history,) = (line for line in lines if line.startswith("│ history"))
+    assert re.search(rf"{bits[0]} [▁-█]{{4}} {bits[-1]} bpc", history)
+    assert any(line.startswith("╭─ sample at step 40 ─") for line in lines)
+    assert "sample" not in kinds(folder / "m.jsonl")  # for the eye alone

@@ -20,6 +20,7 @@ import pytest
 CORPORA = Path(__file__).parent.parent / "corpora"
 MADE = ["sums", "copy", "markov", "brackets"]
 TOLERANCE = 0.012  # nats per character; what 150 KB of text leave to chance, and then some
+sys.path.insert(0, str(CORPORA))  # as if make.py were run there, for its import of number_words
 make = SimpleNamespace(**runpy.run_path(str(CORPORA / "make.py")))
 
 
@@ -30,7 +31,7 @@ def read(name: str) -> str:
 def documented(kind: str) -> tuple[list[str], float]:
     """The options of the README's command for a text, and the entropy that its table states."""
     (row,) = re.findall(rf"^\| `{kind}\.txt` .*", read("README.md"), re.MULTILINE)
-    (command,) = re.findall(r"`python corpora/make\.py ([^`>]*) > corpora/" + kind, row)
+    (command,) = re.findall(r"`python corpora/make\.py ([^`>]*) > (?:corpora/)?" + kind, row)
     return shlex.split(command), float(re.findall(r"([0-9.]+) nats", row)[0])
 
 
@@ -123,15 +124,19 @@ def test_the_entropy_is_what_the_text_shows(kind, steps):
 
 def test_the_entropy_of_sums_is_what_many_of_a_few_pairs_show():
     pairs, _ = make.split_pairs(Random(1), 12, 0.1)
-    text = "".join(islice(make.sums(Random(2), pairs), 20000))
-    assert counted(in_lines(text)) == pytest.approx(make.sums_entropy(pairs), abs=TOLERANCE)
+    text = "".join(islice(make.uniform(Random(2), [make.sum_line(*pair) for pair in pairs]), 20000))
+    assert counted(in_lines(text)) == pytest.approx(
+        make.uniform_entropy([make.sum_line(*pair) for pair in pairs]), abs=TOLERANCE
+    )
 
 
 def test_entropies_that_are_known_by_hand():
     flat = [[1.0] * 9] * 81
     assert make.markov_entropy(flat) == pytest.approx(math.log(9))
     assert make.copies_entropy(3, 3, 2) == pytest.approx(3 * math.log(26) / 9)
-    assert make.sums_entropy([(1, 1), (2, 3), (3, 2), (4, 4)]) == pytest.approx(math.log(4) / 6)
+    assert make.uniform_entropy(["1+1=2\n", "2+3=5\n", "3+2=5\n", "4+4=8\n"]) == pytest.approx(
+        math.log(4) / 6
+    )
     # Depth one: pairs until the line stops; n of them with probability s (1 - s)^(n - 1), n = 4 on average
     stop = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
     assert make.brackets_entropy(make.open_chances(1)) == pytest.approx(4 * (math.log(4) + stop) / 9)
@@ -148,3 +153,40 @@ def test_the_fables_are_plain_and_none_is_told_twice():
     for name in ("fables.txt", "fables_zh.txt"):
         paragraphs = read(name).strip().split("\n\n")
         assert [p for p, count in Counter(paragraphs).items() if count > 1] == []
+
+
+def test_numbers_in_two_languages_are_as_they_are_spelt():
+    spelt = {
+        0: ("zero", "zéro"),
+        17: ("seventeen", "dix-sept"),
+        71: ("seventy-one", "soixante et onze"),
+        80: ("eighty", "quatre-vingts"),
+        81: ("eighty-one", "quatre-vingt-un"),
+        91: ("ninety-one", "quatre-vingt-onze"),
+        200: ("two hundred", "deux cents"),
+        217: ("two hundred and seventeen", "deux cent dix-sept"),
+        1021: ("one thousand and twenty-one", "mille vingt et un"),
+        2180: ("two thousand one hundred and eighty", "deux mille cent quatre-vingts"),
+        9999: ("nine thousand nine hundred and ninety-nine", "neuf mille neuf cent quatre-vingt-dix-neuf"),
+    }
+    assert [make.number_line(n) for n in spelt] == [f"{e}\t{f}\n" for e, f in spelt.values()]
+    for language in zip(*(make.number_line(n).split("\t") for n in range(10000)), strict=True):
+        assert len(set(language)) == 10000
+
+
+def test_numbers_are_split_and_their_entropy_is_documented(tmp_path):
+    options, entropy = documented("numbers")
+    held = tmp_path / "held.txt"
+    options[options.index("--hold-out") + 1] = str(held)
+    done = subprocess.run([sys.executable, CORPORA / "make.py", *options], capture_output=True, check=True)
+    assert done.stderr.decode().startswith(f"{entropy:.6f} nats")
+    text, rest = done.stdout.decode().splitlines(), held.read_text(encoding="utf-8").splitlines()
+    assert not set(text) & set(rest) and len(set(rest)) == len(rest) > 90
+    assert counted(in_lines("\n".join(text))) == pytest.approx(entropy, abs=TOLERANCE)
+
+
+def test_names_are_plain_and_each_is_there_once():
+    names = read("names.txt").splitlines()
+    assert len(set(names)) == len(names) >= 1000
+    assert all(re.fullmatch(r"[A-Z][a-z]+", name) for name in names)
+    assert f"{len(names):,} given names" in read("README.md")

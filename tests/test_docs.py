@@ -7,12 +7,13 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CELLS = sorted((ROOT / "charrnn" / "cells").glob("[!_]*.py"))
 BPTT = (ROOT / "docs" / "bptt.md").read_text(encoding="utf-8")
 
@@ -79,3 +80,12 @@ def test_the_reference_of_the_options_is_what_the_program_says():
 def test_the_table_of_hosts_is_what_the_model_says():
     page = (ROOT / "docs" / "mpi.md").read_text(encoding="utf-8")
     assert f"\n\n{printed('docs/mpi.py')}\n" in page, "put in what python docs/mpi.py prints"
+
+
+def test_the_readme_loads_a_checkpoint_into_pytorch(monkeypatch):
+    """The block of Python that says how."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    blocks = re.findall(r"^( *)```python\n(.*?)```", (ROOT / "README.md").read_text(), re.M | re.S)
+    (block,) = (textwrap.dedent(body) for _, body in blocks if "torch" in body)
+    monkeypatch.chdir(ROOT)
+    exec(block, {})  # load_state_dict is strict: names and shapes

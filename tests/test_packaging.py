@@ -23,9 +23,10 @@ JUNK = {".pyc", ".nbi", ".nbc", ".tmp"}
 
 
 def files(*folders: str) -> set[str]:
-    """Those of the project that are no leavings of Python."""
+    """Those of the project that are no leavings of Python or of tools, whose folders begin with a dot."""
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
-    return {path.relative_to(ROOT).as_posix() for path in paths if path.suffix not in JUNK}
+    names = {path.relative_to(ROOT).as_posix() for path in paths if path.suffix not in JUNK}
+    return {name for name in names if "/." not in name}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,8 @@ def test_a_source_archive_builds_and_passes_the_tests(tmp_path):
     with tarfile.open(path) as archive:
         members = {member.name.removeprefix(f"{NAME}/"): member for member in archive.getmembers()}
     assert {name.split("/")[0] for name in members} <= TOP | {"PKG-INFO"}
-    assert {*files("charrnn", "corpora", "docs", "tests"), ".ci/run"} <= members.keys()
+    models = {"checkpoints/fables.npz", "checkpoints/sums.npz"}
+    assert {*files("charrnn", "corpora", "docs", "tests"), *models, ".ci/run"} <= members.keys()
     assert {name for name in TOP if (ROOT / name).is_file()} <= members.keys()
     assert not [name for name in members if Path(name).suffix in JUNK or "__pycache__" in name]
     assert members[".ci/run"].mode & 0o111, "it can be run"

@@ -26,6 +26,7 @@ class Gru(NamedTuple):
 
 
 CELL = Gru()
+GATES = {"r": 0, "z": 1}
 
 
 @jit

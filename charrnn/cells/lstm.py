@@ -27,6 +27,7 @@ class Lstm(NamedTuple):
 
 
 CELL = Lstm()
+GATES = {"i": 0, "f": 1, "o": 3}
 
 
 @jit

@@ -10,17 +10,20 @@ from contextlib import ExitStack, contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..events import Compiled, End, Event, Resumed, Rewound, Sampled, Skipped, Start, Step
+from ..events import Compiled, End, Evaluated, Event, Resumed, Rewound, Sampled, Skipped, Start, Step
 from .console import explain_compiling, stderr
 from .figures import Figures, duration, says
 from .output import visible
+from .sparkline import sparkline
 
 PICTURES = 5  # a second, on a terminal
 BAR = 60  # columns: a terminal made narrower would break a longer bar in two
+SAMPLE = 6  # lines of the latest sample, always as many, so that nothing below it moves
 LINE = 5.0  # seconds between lines elsewhere
 ENDED = {
     "epochs": "all epochs done",
@@ -31,8 +34,8 @@ ENDED = {
 
 
 @contextmanager
-def display(quiet: bool) -> Iterator[Callable[[Event], None]]:
-    """A function to be called with each event."""
+def display(quiet: bool, draw: Callable[[], Sampled]) -> Iterator[Callable[[Event], None]]:
+    """A function to be called with each event; on a terminal it draws a sample after each validation."""
     if quiet:
         yield lambda event: None
         return
@@ -49,14 +52,19 @@ def display(quiet: bool) -> Iterator[Callable[[Event], None]]:
                     transient=True,  # the summary takes its place
                 )
             )
-        yield Narrator(console, figures, math.inf if live else LINE, stack.enter_context(ExitStack()))
+        yield Narrator(console, figures, draw if live else None, stack.enter_context(ExitStack()))
 
 
 class Narrator:
-    """Called with each event: says what starts, how it goes (once in `every` seconds) and how it ended."""
+    """Called with each event: says what starts, how it goes and how it ended.
 
-    def __init__(self, console: Console, figures: Figures, every: float, stack: ExitStack):
-        self.console, self.figures, self.every, self.stack = console, figures, every, stack
+    draw: on a terminal, what draws a sample for the picture; elsewhere None, and lines are said now and then.
+    """
+
+    def __init__(
+        self, console: Console, figures: Figures, draw: Callable[[], Sampled] | None, stack: ExitStack
+    ):
+        self.console, self.figures, self.draw, self.stack = console, figures, draw, stack
         self._said = time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -65,11 +73,15 @@ class Narrator:
             case Start():
                 self.console.print(introduction(event))
                 self.stack.enter_context(explain_compiling())
+                if self.draw and not self._samples_on_demand:
+                    self.figures.add(self.draw())  # what guessing looks like; compiles, before the clock runs
             case Compiled():
                 self.stack.close()
-            case Step() if time.monotonic() - self._said >= self.every:
+            case Step() if not self.draw and time.monotonic() - self._said >= LINE:
                 self._said = time.monotonic()
                 self.console.print(line(self.figures))
+            case Evaluated(split="val") if self.draw and not self._samples_on_demand:
+                self.figures.add(self.draw())
             case Resumed():
                 self.console.print(f"going on from {event.path}, step {event.step}")
             case Skipped():
@@ -81,8 +93,22 @@ class Narrator:
                 self.console.print(Text(f"sample at step {event.step:,}:", style="dim"))
                 self.console.print(Text(visible(event.text, keep="\n\t"), style="italic"), soft_wrap=True)
             case End():
-                for row in summary(self.figures, event):
-                    self.console.print(row, soft_wrap=True)  # a command that wraps can still be copied
+                self._summarise(event)
+
+    @property
+    def _samples_on_demand(self) -> bool:
+        return bool(self.figures.start and self.figures.start.config["sample_every"])
+
+    def _summarise(self, end: End) -> None:
+        """In a frame on a terminal; what is to be copied stands below it, where it can wrap."""
+        rows = list(advice(self.figures, end))
+        if self.draw:
+            self.console.print(*screenshot(self.figures, end), sep="\n")
+        else:
+            rows = [*summary(self.figures, end), *rows]
+        for name, value in rows:
+            row = Text.assemble((f"{name:<12}", "dim"), value)
+            self.console.print(row, soft_wrap=True)  # a command that wraps can still be copied
 
 
 def introduction(start: Start) -> Text:
@@ -105,7 +131,7 @@ def line(figures: Figures) -> str:
 
 
 def picture(figures: Figures) -> RenderableType:
-    """A bar over the figures; nothing before the first step."""
+    """A bar over the figures, the validations so far and the latest sample; nothing before the first step."""
     if not (figures.step and figures.start):
         return Text()
     bar, table = Table.grid(), Table.grid(padding=(0, 3))
@@ -113,32 +139,73 @@ def picture(figures: Figures) -> RenderableType:
     for row in figures.rows():
         cells = [Text.assemble((f"{name} ", "dim"), (value, "bold"), no_wrap=True) for name, value in row]
         table.add_row(*cells)
-    return Group(bar, table)
+    parts: list[RenderableType] = [bar, table]
+    if len(figures.vals) > 1:
+        parts.append(Text.assemble(("validation ", "dim"), history(figures)))
+    if figures.sample:
+        parts.append(framed(figures.sample, height=SAMPLE + 2))
+    return Group(*parts)
 
 
-def summary(figures: Figures, end: End) -> Iterator[Text]:
-    """The end of a run: what was reached, where it is, and how to use it."""
+def framed(sample: Sampled, height: int | None = None) -> Panel:
+    """A sample in a frame of its own."""
+    text = Text(visible(sample.text, keep="\n\t"), style="italic")
+    above = Text(f"sample at step {sample.step:,}", style="dim")
+    return Panel(text, title=above, title_align="left", border_style="dim", height=height)
 
-    def row(name: str, value: str, style: str = "") -> Text:
-        return Text.assemble((f"{name:<12}", "dim"), (value, style))
 
+def history(figures: Figures) -> Text:
+    """The validation losses so far as a line of blocks, from the first to the latest."""
+    first, last = (f"{loss / math.log(2):.3f}" for loss in (figures.vals[0], figures.vals[-1]))
+    return Text.assemble(f"{first} ", (sparkline(figures.vals, width=36), "cyan"), f" {last} bpc")
+
+
+def screenshot(figures: Figures, end: End) -> Iterator[Panel]:
+    """The end of a run on a terminal: its figures, and the latest sample."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in summary(figures, end):
+        table.add_row(Text(name, style="dim"), value)
+    yield Panel.fit(table, title=title(figures), title_align="left")
+    if figures.sample:
+        yield framed(figures.sample)
+
+
+def title(figures: Figures) -> Text:
+    """What was trained, in a few words."""
+    if not figures.start:
+        return Text()
+    c = figures.start.config
+    return Text(f"{c['cell']}, {c['num_layers']} x {c['hidden_size']} units", style="bold")
+
+
+def summary(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
+    """The end of a run: what was reached."""
     before = figures.resumed.step if figures.resumed else 0
     done = figures.step.step if figures.step else before
     now = f", {figures.steps:,} of them now," if before else ""
-    yield row("ended", f"{ENDED.get(end.reason, end.reason)}: {done:,} steps{now} in {duration(end.train_s)}")
+    yield (
+        "ended",
+        Text(f"{ENDED.get(end.reason, end.reason)}: {done:,} steps{now} in {duration(end.train_s)}"),
+    )
     if figures.steps and end.reason != "diverged":
-        yield row("speed", f"{end.chars_per_s:,.0f} characters/s")
-        yield row("training", says(figures.loss))
+        yield "speed", Text(f"{end.chars_per_s:,.0f} characters/s")
+        yield "training", Text(says(figures.loss))
     if "loss" in end.best:
-        yield row("validation", says(end.best["loss"]))
+        yield "validation", Text(says(end.best["loss"]), style="bold")
+    if len(figures.vals) > 1:
+        yield "history", history(figures)
     if figures.test:
-        yield row("test", says(figures.test.loss))
+        yield "test", Text(says(figures.test.loss))
+
+
+def advice(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
+    """Where the model is, and how to use it."""
     path, step = figures.best(end) or ("", 0)
     if path:
-        yield row("checkpoint", f"{path} (step {step:,})")
+        yield "checkpoint", Text(f"{path} (step {step:,})")
     if step:  # one that has learned something
-        yield row("sample it", f"charrnn sample {shlex.quote(path)} --temp 0.8", "bold")
+        yield "sample it", Text(f"charrnn sample {shlex.quote(path)} --temp 0.8", style="bold")
     if figures.last and end.reason in ("interrupted", "time"):
-        yield row("go on", f"the same command with --resume, from step {figures.last.step:,}")
+        yield "go on", Text(f"the same command with --resume, from step {figures.last.step:,}")
     if end.reason == "diverged":
-        yield row("start again", "the same command with a lower --lr, and --force to replace this run")
+        yield "start again", Text("the same command with a lower --lr, and --force to replace this run")

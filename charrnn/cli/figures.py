@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from ..evaluation import perplexity
-from ..events import End, Evaluated, Event, Resumed, Rewound, Saved, Start, Step
+from ..events import End, Evaluated, Event, Resumed, Rewound, Sampled, Saved, Start, Step
 
 SMOOTH = 0.1  # weight of the newest step in the loss and the speed that are shown
 
@@ -19,7 +19,8 @@ class Figures:
     def __init__(self) -> None:
         self.start: Start | None = None
         self.step: Step | None = None
-        self.val: Evaluated | None = None
+        self.vals: list[float] = []  # validation losses
+        self.sample: Sampled | None = None  # the latest
         self.test: Evaluated | None = None
         self.saved: Saved | None = None
         self.last: Saved | None = None
@@ -44,7 +45,9 @@ class Figures:
             case Evaluated() if event.split == "test":
                 self.test = event
             case Evaluated():
-                self.val = event
+                self.vals.append(event.loss)
+            case Sampled():
+                self.sample = event
             case Saved(kind="last"):
                 self.last = event
             case Saved(kind="best"):
@@ -86,8 +89,8 @@ class Figures:
                 ("chars/s", f"{self.speed:,.0f}"),
             ],
         ]
-        if self.val:
-            rows.insert(2, losses("val ", self.val.loss))
+        if self.vals:
+            rows.insert(2, losses("val ", self.vals[-1]))
         return rows
 
 

@@ -65,7 +65,19 @@ def same(a: Path, b: Path) -> bool:
     return a.resolve() == b.resolve() or (a.exists() and b.exists() and a.samefile(b))
 
 
-def make_folder(folder: Path) -> None:
+def refuse_output(out: Path, inputs: Sequence[Path], force: bool) -> None:
+    """Errors: UsageError if a result would replace what is read, or, without `force`, an older one."""
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder", "name a file with --out")
+    if out.exists() and not out.is_file():
+        raise UsageError(f"{out} is no ordinary file", "choose another --out")
+    if any(same(out, read) for read in inputs):
+        raise UsageError(f"{out} is read by this command", "choose another --out")
+    if out.exists() and not force:
+        raise UsageError(f"{out} exists", "choose another --out, or --force to overwrite it")
+
+
+def make_folder(folder: Path, options: str = "--out or --log") -> None:
     """So that a place that cannot be written is known before the work.  Errors: CharrnnError."""
     import tempfile
 
@@ -74,5 +86,5 @@ def make_folder(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise CharrnnError(
-            f"{folder} cannot be written: {error.strerror}", "choose another --out or --log"
+            f"{folder} cannot be written: {error.strerror}", f"choose another {options}"
         ) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +10,7 @@ import typer
 
 from .options import option
 from .output import json_line, visible
-
-BLOCKS = "▁▂▃▄▅▆▇█"
+from .sparkline import sparkline
 
 
 def info(
@@ -55,15 +53,6 @@ def validation_losses(facts: dict[str, Any]) -> list[float]:
     history = progress.get("history") if isinstance(progress, dict) else facts.get("history")
     pairs = [pair for pair in history if isinstance(pair, list)] if isinstance(history, list) else []
     return [loss for *_, loss in filter(None, pairs) if isinstance(loss, float) and isfinite(loss)]
-
-
-def sparkline(values: Sequence[float], width: int = 60) -> str:
-    """One block for each value, as high as it is; of more than `width`, evenly chosen ones with the last."""
-    if len(values) > width:
-        values = [values[(i + 1) * len(values) // width - 1] for i in range(width)]
-    low, high = min(values), max(values)
-    shares = ((value - low) / (high - low or 1.0) for value in values)
-    return "".join(BLOCKS[round(share * (len(BLOCKS) - 1))] for share in shares)
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

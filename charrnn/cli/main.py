@@ -13,7 +13,7 @@ import typer
 from .. import __version__
 from ..errors import CharrnnError
 from ..ranks import current
-from . import bench, evaluate, gradcheck, info, sample, train
+from . import bench, evaluate, explain, gradcheck, info, plot, sample, train
 from .output import drop_unwritten, open_closed_streams
 
 INTERRUPTED = 130
@@ -30,6 +30,8 @@ app.command("train")(train.train)
 app.command("sample")(sample.sample)
 app.command("eval")(evaluate.evaluate)
 app.command("info")(info.info)
+app.command("explain")(explain.explain)
+app.command("plot")(plot.plot)
 app.command("gradcheck")(gradcheck.gradcheck)
 app.command("bench")(bench.bench)
 

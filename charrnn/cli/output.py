@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import sys
-import unicodedata
 from typing import Any
 
-JOINERS = "\u200c\u200d"  # zero-width: Persian is spelled with one, emoji are joined by the other
+from ..escape import JOINERS as JOINERS
+from ..escape import visible as visible
 
 
 def open_closed_streams() -> None:
@@ -40,23 +40,6 @@ def write(text: str) -> None:
         text = visible(text, keep="\n\t")
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
-
-
-def visible(text: str, keep: str = "") -> str:
-    """`text` with what could steer a terminal, or look like something else, as escapes, but for `keep`.
-
-    These are control, format (bidirectional ones among them), private and unassigned characters, lone
-    surrogates and odd line ends; spaces of any width may stay, and so may JOINERS.
-    """
-    hidden = {c for c in set(text) if not c.isprintable() and unicodedata.category(c) != "Zs"}
-    return text.translate({ord(c): _escape(c) for c in hidden.difference(keep, JOINERS)})
-
-
-def _escape(character: str) -> str:
-    """As in a Python string; a byte that is no UTF-8, kept as a lone surrogate, as that byte."""
-    if "\udc80" <= character <= "\udcff":
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return repr(character)[1:-1]
 
 
 def json_line(value: Any) -> str:

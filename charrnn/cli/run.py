@@ -61,7 +61,7 @@ class Run:
                 quiet = self._done(trainer) or quiet
             with (
                 JsonLog(self.log, append=self.resume) if first else nullcontext(_ignore) as record,
-                display(quiet) as show,
+                display(quiet, trainer.sample) as show,
                 Stopper(trainer.stop, self._forget, quiet) as stopper,
             ):
                 for event in trainer.run():

@@ -9,6 +9,8 @@ and `CELL`, an instance of a named tuple of its own with the fields
     states     how many vectors are carried through time; the first is the output h
     corners    optional: h has corners at 0, which differences that check gradients must not straddle
 
+and, if it has gates between 0 and 1 that `charrnn explain` should show, `GATES`, the block of each by name.
+
 The type of `CELL` selects the file when a kernel is compiled, so nothing is looked up while it runs.
 """
 

@@ -1,0 +1,89 @@
+"""charrnn explain"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..config import EvalConfig, at_least, one_of
+from .files import make_folder, refuse_output
+from .options import option
+from .output import write
+
+if TYPE_CHECKING:
+    from ..explain import Explanation
+
+DEFAULT = EvalConfig()
+
+
+def explain(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+    ],
+    text: Annotated[
+        Path, typer.Argument(metavar="TEXT", help="A text of up to 20,000 characters; - is stdin.")
+    ],
+    unknown: Annotated[
+        str, option("Text", "Characters that the model never saw: error, or skip to leave them out.")
+    ] = DEFAULT.unknown,
+    encoding: Annotated[str, option("Text", "Of the text.")] = DEFAULT.encoding,
+    out: Annotated[
+        Path | None,
+        option("Output", "A page for browsers, in place of the terminal; - is stdout.", "--out", "-o"),
+    ] = None,
+    top: Annotated[int, option("Output", "Guesses shown of each character.")] = 5,
+    force: Annotated[bool, option("Output", "Overwrite an existing page.", "--force")] = False,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+) -> None:
+    """Show what a model makes of a text: how surprised it is, what it expected, and what its units track.
+
+    On a terminal the text coloured by surprise and its ten most surprising characters; in a pipe these alone,
+    tab-separated. With -o a page that shows units, gates, attention and gradients too.
+
+    Example: charrnn explain ckpt.npz text.txt -o page.html
+    """
+    one_of("unknown", unknown, ("error", "skip"))
+    at_least("top", top, 1)
+    to_file = out is not None and str(out) != "-"
+    if out and to_file:
+        refuse_output(out, [checkpoint, text], force)
+        make_folder(out.parent, "--out")
+
+    from .. import explain as library  # with it come NumPy and Numba
+    from ..checkpoint import load
+    from .console import explain_compiling, note
+
+    model = load(checkpoint)
+    ids, skipped = library.read(text, model, encoding, unknown)
+    with explain_compiling(quiet):
+        short = library.explain(model, ids[:2])
+        if out:
+            short.lags()
+    explained = library.explain(model, ids, checkpoint.name, top)
+    note(f"{explained.summary}; {explained.bits[1:].mean():.4f} bits per character", quiet)
+    if skipped:
+        note(f"{skipped:,} characters that the model never saw were left out", quiet)
+    if out:
+        size = write_page(explained, out)
+        note(f"{out}: {size / 1e6:.1f} MB, for a browser", quiet or not to_file)
+    else:
+        from .surprise import show
+
+        show(explained)
+
+
+def write_page(explained: Explanation, out: Path) -> int:
+    """The page into a file or, for -, to stdout; its size in bytes."""
+    from ..atomic import replacing
+    from ..explain import data
+    from ..explain_page import render
+
+    page = render(data(explained))
+    if str(out) == "-":
+        write(page)
+    else:
+        with replacing(out) as file:
+            file.write(page.encode())
+    return len(page.encode())

@@ -1,0 +1,56 @@
+"""charrnn plot"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config import one_of
+from ..errors import CharrnnError, UsageError
+from .files import refuse_output, refuse_to_read_stdin_twice
+from .options import option
+
+
+def plot(
+    logs: Annotated[
+        list[Path], typer.Argument(metavar="LOG...", help="Logs (.jsonl) of charrnn train; - is stdin.")
+    ],
+    out: Annotated[Path, option("Picture", "The picture, .png or .svg; - is stdout.", "--out", "-o")] = Path(
+        "curves.png"
+    ),
+    form: Annotated[str, option("Picture", "png or svg; by default as --out ends.", "--format")] = "",
+    over: Annotated[str, option("Picture", "chars or seconds: what the curves run over.")] = "chars",
+    force: Annotated[bool, option("Picture", "Overwrite an existing picture.", "--force")] = False,
+    quiet: Annotated[bool, option("Picture", "No notes on stderr.", "--quiet", "-q")] = False,
+) -> None:
+    """Draw the learning curves of training runs: bits per character, in training and validation.
+
+    Example: charrnn plot checkpoints/fables-rnn.jsonl checkpoints/fables-gru.jsonl -o curves.svg
+    """
+    from ..curves import read
+    from ..plot import KINDS, draw
+    from .console import note
+
+    kind = form or out.suffix[1:].lower()
+    if kind not in KINDS and not form:
+        raise UsageError(f"--out is {str(out)!r}", f"end it in .{' or .'.join(KINDS)}, or name the --format")
+    one_of("format", kind, KINDS)
+    one_of("over", over, ("chars", "seconds"))
+    refuse_to_read_stdin_twice(logs)
+    to_stdout = str(out) == "-"
+    if not to_stdout:
+        refuse_output(out, logs, force)
+    if to_stdout and kind == "png" and sys.stdout.isatty():
+        raise UsageError("a PNG is nothing for a terminal", "name a file with --out")
+    picture = draw([run for log in logs for run in read(log)], over, kind)
+    if to_stdout:
+        sys.stdout.buffer.write(picture)
+        return
+    try:
+        out.write_bytes(picture)
+    except OSError as error:
+        raise CharrnnError(f"{out} cannot be written: {error.strerror}", "choose another --out") from None
+    note(f"wrote {out}", quiet)

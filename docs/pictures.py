@@ -1,0 +1,57 @@
+"""The picture of a terminal while charrnn trains: run `python docs/pictures.py` at the top of a checkout."""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from charrnn import corpus
+from charrnn.cli.display import advice, introduction, picture, screenshot
+from charrnn.cli.figures import Figures
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.events import End, Evaluated, Start, Step
+from charrnn.training import Trainer
+
+SIZE, BATCH, EPOCHS = 128, 16, 20
+COMMAND = (
+    f"charrnn train corpora/fables.txt --cell gru --hidden-size {SIZE} --batch-size {BATCH} --epochs {EPOCHS}"
+)
+SHOWN = 0.6  # of the run, when the live picture is taken
+
+
+def main() -> None:
+    """Train as COMMAND does; write what its terminal shows on the way and in the end."""
+    text = corpus.load([Path("corpora/fables.txt")])
+    console = Console(record=True, width=92, force_terminal=True, file=io.StringIO())
+    console.print(Text(f"$ {COMMAND}", style="bold"))
+    figures, shown = Figures(), False
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "fables-gru.npz")
+        trainer = Trainer(text, ModelConfig("gru", SIZE), TrainConfig(batch_size=BATCH, epochs=EPOCHS), path)
+        for event in trainer.run():
+            figures.add(event)
+            match event:
+                case Start():
+                    console.print(introduction(event))
+                case Evaluated():
+                    figures.add(trainer.sample())
+                case Step() if not shown and event.step >= SHOWN * trainer.plan.total_steps:
+                    shown = True
+                    console.print(picture(figures))
+                case End():
+                    console.print(*screenshot(figures, event), sep="\n")
+                    for name, value in advice(figures, event):
+                        row = Text.assemble((f"{name:<12}", "dim"), value)
+                        row.plain = row.plain.replace(f"{folder}/", "checkpoints/")
+                        console.print(row, soft_wrap=True)
+    svg = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="charrnn train"), flags=re.DOTALL)
+    Path("docs/training.svg").write_text(svg, encoding="utf-8")  # with the reader's fonts, from no server
+
+
+if __name__ == "__main__":
+    main()

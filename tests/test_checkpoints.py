@@ -1,0 +1,59 @@
+"""The models that come with the repository: their sizes, their figures, and the commands that made them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from program import run
+
+import charrnn
+from charrnn.checkpoint import load
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "checkpoints"
+ROWS = re.findall(
+    r"^\| `(\w+)\.npz` \|.*?\| ([\d.]+) .*`(charrnn train .*)` \|$", (FOLDER / "README.md").read_text(), re.M
+)
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, float]:
+    return {name: float(figure) for name, figure, _ in ROWS}
+
+
+def test_all_are_documented_and_small(figures):
+    files = [FOLDER / f"{name}.npz" for name in figures]
+    assert sorted(figures) == ["fables", "sums"]
+    assert sum(file.stat().st_size for file in files) <= 3_000_000
+
+
+@pytest.mark.parametrize("name, command", [(name, command) for name, _, command in ROWS])
+def test_the_file_names_the_command_beside_it(name, command):
+    assert load(FOLDER / f"{name}.npz").meta["command"] == command
+
+
+def test_the_fables_cost_what_is_said_on_the_tail_that_was_held_out(figures):
+    model = charrnn.load(FOLDER / "fables.npz")
+    text = (ROOT / "corpora" / "fables.txt").read_text()
+    assert model.checkpoint.meta["corpus"]["val"] == int(len(text) * 0.1)
+    assert model.score(text[-int(len(text) * 0.1) :]).loss == pytest.approx(figures["fables"], abs=0.001)
+
+
+def test_the_sums_that_were_held_out_are_right(figures):
+    """Asked as a person would: without the end of a line before."""
+    model = charrnn.load(FOLDER / "sums.npz")
+    lines = (ROOT / "corpora" / "sums_test.txt").read_text().splitlines()
+    asked = [line.partition("=") for line in lines]
+    right = sum(model.sample(f"{sum_}=", length=4, temp=0, stop=["\n"]) == told for sum_, _, told in asked)
+    share = 100 * right / len(asked)
+    assert share >= 95
+    assert share == pytest.approx(figures["sums"], abs=0.3)
+
+
+def test_the_program_draws_from_them(tmp_path):
+    told = run("sample", FOLDER / "sums.npz", "--prime", "23+45=", "--temp", 0, "--length", 3, cwd=tmp_path)
+    assert (told.code, told.out) == (0, b"23+45=68\n")
+    drawn = run("sample", FOLDER / "fables.npz", "--length", 200, "--temp", 0.7, "--seed", 1, cwd=tmp_path)
+    assert drawn.code == 0 and len(drawn.out) == 200

@@ -1,0 +1,176 @@
+"""Pictures of learning curves: what is in them, and what `charrnn plot` writes and refuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import logs
+import pytest
+from program import Outcome, run, shell, terminal
+
+from charrnn import plot
+from charrnn.curves import Run, read
+from charrnn.errors import CharrnnError
+
+pytest.importorskip("matplotlib", reason='pictures need matplotlib: pip install "charrnn[plot]"')
+
+PNG = b"\x89PNG\r\n\x1a\n"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def runs(folder: Path, *options: dict[str, object], last: float = 2.0) -> list[Run]:
+    paths = [logs.run(folder / f"{i}.jsonl", last + i / 10, **each) for i, each in enumerate(options)]
+    return [run for path in paths for run in read(path)]
+
+
+def texts(picture: bytes) -> list[str]:
+    """All text of an SVG, which stays text."""
+    return ["".join(node.itertext()) for node in ElementTree.fromstring(picture).iter(f"{SVG}text")]
+
+
+def test_an_svg_holds_the_labels_as_text_the_highest_end_first(tmp_path):
+    shown = texts(plot.draw(runs(tmp_path, {"cell": "gru"}, {"cell": "lstm"}), kind="svg"))
+    assert [text.split() for text in shown if text.endswith(("gru", "lstm"))] == [
+        ["2.200", "lstm"],
+        ["2.100", "gru"],
+    ]
+    assert {"characters read", "bits per character"} <= {*shown}
+
+
+def test_the_axes_have_the_unit_of_the_runs(tmp_path):
+    hours = logs.write(
+        tmp_path / "h.jsonl", logs.start(level="byte"), logs.step(1, 6.0), logs.step(9, 3.0, 9e4)
+    )
+    assert {"bytes read", "bits per byte"} <= {*texts(plot.draw(read(hours), kind="svg"))}
+    shown = texts(plot.draw(read(hours), "seconds", "svg"))
+    assert "hours of training and validation" in shown and "25" in shown
+    assert "minutes of training and validation" in texts(
+        plot.draw(runs(tmp_path, {}) + read(minutes(tmp_path)), "seconds", "svg")
+    )
+
+
+def minutes(folder: Path) -> Path:
+    return logs.write(folder / "m.jsonl", logs.start(), logs.step(1, 6.0), logs.step(9, 3.0, 600))
+
+
+def test_the_first_steps_do_not_flatten_the_rest(tmp_path):
+    """Training falls from 6 bits; the picture begins where validation and its later losses do."""
+    low, high = plot._range(runs(tmp_path, {}))
+    assert 1.8 < low < 2.0 and 3.4 < high < 3.6
+
+
+def test_ten_runs_are_told_apart_beside_their_curves(tmp_path):
+    figure = plot._figure(runs(tmp_path, *({"seed": i} for i in range(10))), "chars")
+    (axes,) = figure.axes
+    thick = [line for line in axes.lines if line.get_linewidth() == 2]
+    assert len({(line.get_color(), line.get_linestyle()) for line in thick}) == 10
+    assert len({line.get_marker() for line in thick}) == 10
+    figure.draw_without_rendering()
+    legend = axes.get_legend().get_window_extent()
+    assert legend.x0 > axes.bbox.x1 and 0 < legend.y0 < legend.y1 < figure.bbox.y1
+
+
+@pytest.mark.parametrize("kind", plot.KINDS)
+def test_the_same_runs_are_the_same_bytes(kind, tmp_path):
+    ten = runs(tmp_path, *({"seed": i} for i in range(10)))
+    picture = plot.draw(ten, kind=kind)
+    assert picture.startswith(PNG if kind == "png" else b"<?xml")
+    assert picture == plot.draw(ten, kind=kind)
+
+
+def test_odd_names_are_drawn_as_they_are(tmp_path):
+    """No mathematics between dollars, no warning for a script that the font lacks, no hidden underscore."""
+    shown = ["_$a$b", "\u5bd3\u8a00<&>", "x" * 500]
+    paths = [logs.run(tmp_path / f"{i}.jsonl") for i in range(3)]
+    named = [
+        Run(name, run.config, "", run.train)
+        for name, path in zip(shown, paths, strict=True)
+        for run in read(path)
+    ]
+    held = " ".join(texts(plot.draw(named, kind="svg")))
+    assert shown[0] in held and shown[1] in held
+    assert plot.draw(named).startswith(PNG)
+
+
+def test_without_matplotlib_the_remedy_is_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(CharrnnError, match=r'matplotlib; pip install "charrnn\[plot\]"'):
+        plot.draw(runs(tmp_path, {}))
+
+
+# the command
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    logs.run(tmp_path / "gru.jsonl", cell="gru")
+    logs.run(tmp_path / "lstm.jsonl", cell="lstm")
+    (tmp_path / "mine.png").write_text("mine")
+    (tmp_path / "text.txt").write_text("no log\n")
+    return tmp_path
+
+
+def test_a_picture_is_written_or_goes_to_stdout(folder):
+    done = run("plot", "gru.jsonl", "lstm.jsonl", cwd=folder)
+    assert (done.code, done.out, done.err) == (0, b"", "wrote curves.png\n")
+    assert (folder / "curves.png").read_bytes().startswith(PNG)
+    joined = (folder / "gru.jsonl").read_bytes() + (folder / "lstm.jsonl").read_bytes()
+    piped = run("plot", "-", "-o", "-", "--format", "svg", "--over", "seconds", cwd=folder, stdin=joined)
+    assert (piped.code, piped.err) == (0, "")
+    assert "30" in texts(piped.out) and any(
+        text.endswith("stdin gru") or text.endswith("  gru") for text in texts(piped.out)
+    )
+    forced = run("plot", "gru.jsonl", "-o", "mine.png", "--force", "-q", cwd=folder)
+    assert (forced.code, forced.err) == (0, "") and (folder / "mine.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (["gru.jsonl", "-o", "mine.png"], 2, ["mine.png exists", "--force"]),
+        (["gru.jsonl", "-o", "x.pdf"], 2, ["'x.pdf'", ".png or .svg"]),
+        (["gru.jsonl", "-o", "-"], 2, ["'-'", "--format"]),
+        (["gru.jsonl", "--format", "gif"], 2, ["--format is 'gif'", "png, svg"]),
+        (["gru.jsonl", "--over", "epochs"], 2, ["--over is 'epochs'", "chars, seconds"]),
+        (["gru.jsonl", "-o", "gru.jsonl", "--format", "png", "--force"], 2, ["gru.jsonl is read", "--out"]),
+        (["-", "-"], 2, ["stdin (-) is named twice"]),
+        ([], 2, ["LOG", "charrnn plot --help"]),
+        (["missing.jsonl"], 1, ["missing.jsonl cannot be read: No such file"]),
+        (["gru.jsonl", "text.txt"], 1, ["text.txt, line 1", "charrnn train wrote"]),
+        (["-"], 1, ["stdin has no losses"]),
+        (["gru.jsonl", "-o", "missing/x.png"], 1, ["missing/x.png cannot be written", "--out"]),
+    ],
+)
+def test_one_line_says_what_is_wrong(arguments, code, words, folder):
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert_one_line(run("plot", *arguments, cwd=folder), code, words)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_terminal_is_spared_a_png(folder):
+    with terminal("plot", "gru.jsonl", "-o", "-", "--format", "png", cwd=folder) as shown:
+        assert shown.end() == 2
+        assert "a PNG is nothing for a terminal; name a file with --out" in shown.shown
+
+
+def test_a_missing_matplotlib_is_one_line(folder):
+    (folder / "matplotlib.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    found_first = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = run("plot", "gru.jsonl", cwd=folder, PYTHONPATH=found_first)
+    assert_one_line(done, 1, ["matplotlib", 'pip install "charrnn[plot]"'])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_a_full_disk_is_one_line(folder):
+    done = shell("$CHARRNN plot gru.jsonl -o - --format svg > /dev/full", folder)
+    assert_one_line(done, 1, ["stdout: No space left on device"])
+
+
+def assert_one_line(done: Outcome, code: int, words: list[str]) -> None:
+    assert (done.code, done.out) == (code, b""), done.err
+    assert done.err.startswith("charrnn: ") and done.err.count("\n") == 1, done.err
+    for word in words:
+        assert word in done.err

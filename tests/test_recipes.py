@@ -1,0 +1,87 @@
+"""The recipes of docs/recipes do what they say, and every command of the documentation is one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import Any
+
+import pytest
+import typer.main
+from recipe_checks import CHECKS
+from recipes import PAGES, ROOT, blocks, commands, prepare, run
+
+from charrnn.cli.main import WRONG_USAGE, app
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "corpora" / "README.md"]
+GROUP: Any = typer.main.get_command(app)
+
+
+def parse(words: list[str]) -> None:
+    """What the program does with its arguments before it runs a command."""
+    outer = GROUP.make_context("charrnn", words[:1])
+    if not words[0].startswith("-"):
+        name, command, rest = GROUP.resolve_command(outer, words)
+        command.make_context(name, rest)
+
+
+def test_every_page_is_checked_and_in_the_index_and_links_back():
+    index = (PAGES / "README.md").read_text(encoding="utf-8")
+    pages = {page.name: page.read_text(encoding="utf-8") for page in PAGES.glob("[!R]*.md")}
+    assert {f"{name}.md" for name in CHECKS} == set(pages) == set(re.findall(r"\]\((\w[\w-]*\.md)\)", index))
+    assert all("](README.md)" in text and blocks(text, "sh") for text in pages.values())
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_is_one_that_the_program_takes(page):
+    text = page.read_text(encoding="utf-8")
+    plain = [block for block in blocks(text, "") if re.search(r"^ *charrnn |[|;&] *charrnn ", block, re.M)]
+    for block in blocks(text, "sh") + plain:
+        for words in commands(block):
+            try:
+                parse(words)
+            except WRONG_USAGE as error:
+                pytest.fail(f"{page.name}: charrnn {' '.join(words)}: {error.format_message()}")
+
+
+def test_commands_are_found_and_options_that_are_gone_are_refused():
+    found = commands(
+        "for n in '' 2; do x=3 charrnn eval a.npz --lr $n 2> log | sort; done # charrnn no\n"
+        "charrnn sample 'a b' \\\n  --stop $'\\n' > out\necho $(charrnn info \"c|d\")\n"
+        "python - <<'END'\ncharrnn none\nEND\necho charrnn none"
+    )
+    assert list(found) == [
+        ["eval", "a.npz", "--lr", "1"],
+        ["sample", "a b", "--stop", "$\\n"],
+        ["info", "c|d"],
+    ]
+    parse(["sample", "a.npz", "--temp", "0"])
+    for wrong in (
+        ["sample", "a.npz", "--cold"],
+        ["sample"],
+        ["draw", "a.npz"],
+        ["eval", "a.npz", "b", "--lr", "x"],
+    ):
+        with pytest.raises(WRONG_USAGE):
+            parse(wrong)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_recipe_does_what_its_page_says(name, tmp_path, request):
+    recipe, shakespeare = CHECKS[name], request.config.getoption("--shakespeare")
+    if not recipe.short and not request.config.getoption("--recipes"):
+        pytest.skip(f"takes {max(0.5, round(recipe.seconds / 60))} minutes: pytest --recipes")
+    prepare(tmp_path)
+    if shakespeare:
+        shutil.copy(shakespeare, tmp_path / "shakespeare.txt")
+    if missing := [file for file in recipe.needs if not (tmp_path / file).exists()]:
+        pytest.skip(f"needs {' and '.join(missing)} (shakespeare.txt comes from --shakespeare FILE)")
+    recipe.check(run(PAGES / f"{name}.md", tmp_path), tmp_path)
+
+
+def test_a_block_that_fails_fails_loudly(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```sh\necho good\n```\n```\nnot run\n```\n```sh\nfalse | cat\necho on\n```\n")
+    prepare(tmp_path)
+    with pytest.raises(AssertionError, match="exit 1 of\nfalse"):
+        run(page, tmp_path)
