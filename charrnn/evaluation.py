@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .network import Network, Shard
 from .parallel import Team, cut
+from .ranks import ONE, One
 from .text import Ids
 
 CHUNK = 128  # characters a call; the figures do not depend on it
@@ -77,13 +78,16 @@ class Tally:
 
 
 def evaluate(
-    network: Network, ids: Ids, team: Team, stopped: Callable[[], bool] = lambda: False
+    network: Network, ids: Ids, team: Team, stopped: Callable[[], bool] = lambda: False, ranks: One = ONE
 ) -> Score | None:
-    """The score of a text of any length; None if `stopped` became true.  Cost: the forward pass."""
-    reader, tally = Reader(network, team, stopped), Tally()
-    for start in range(0, len(ids), PIECE):
-        tally.add(reader.read(ids[start : start + PIECE]))
-    return None if stopped() else tally.score
+    """The score of a text of any length, which rank 0 has; None if `stopped` became true on any rank.
+
+    Cost: the forward pass.
+    """
+    reader, tally = Reader(network, team, stopped, ranks), Tally()
+    for start in range(0, ranks.share(len(ids)), PIECE):
+        tally.add(reader.read(ranks.share(ids[start : start + PIECE])))
+    return None if ranks.highest(stopped()) else tally.score
 
 
 def score(network: Network, ids: Ids, team: Team) -> NDArray[np.float64]:
@@ -95,14 +99,21 @@ class Reader:
     """A text that comes piece by piece, each character scored given all before it.
 
     A long piece is cut into up to 64 streams by its length alone, so that the figures are the same for
-    any number of threads. Each stream but the first starts on a state warmed up on the 512 characters (and
+    any number of threads and of ranks, which all read the same pieces and answer the same.
+    Each stream but the first starts on a state warmed up on the 512 characters (and
     the window of attention) before it, in place of the state carried through all of them; the mean over
     Shakespeare's last tenth differs by 3e-9 from that of one stream, a single character's by 4e-5 at most.
     """
 
-    def __init__(self, network: Network, team: Team, stopped: Callable[[], bool] = lambda: False):
+    def __init__(
+        self,
+        network: Network,
+        team: Team,
+        stopped: Callable[[], bool] = lambda: False,
+        ranks: One = ONE,
+    ):
         network.pack(back=False)
-        self._network, self._team, self._stopped = network, team, stopped
+        self._network, self._team, self._stopped, self._ranks = network, team, stopped, ranks
         self._warm_up = WARM_UP + network.config.attention
         self._carried = network.shard(1, CHUNK)
         self._before: Ids = np.empty(0, np.uint8)  # the last characters, _warm_up + 1 of them at most
@@ -134,15 +145,20 @@ class Reader:
 
     def _side_by_side(self, text: Ids, begins: Ids, starts: Ids, stops: Ids, scores: Scores) -> None:
         rows = cut(len(starts))
+        shards = self._ranks.part(len(rows))
 
-        def run(number: int) -> None:
+        def run(place: int) -> None:
+            number = shards[place]
             mine = rows[number]
             shard = self._carried if len(starts) == 1 else self._network.shard(mine.stop - mine.start, CHUNK)
             if number == 0:
                 shard.carry(slice(1), self._carried.carried)
             _run(shard, text, begins[mine], starts[mine], stops[mine], scores, self._stopped)
 
-        self._team.each(run, len(rows))
+        self._team.each(run, len(shards))
+        edges = [int(starts[row.start]) for row in rows] + [int(stops[-1])]
+        for known in scores:
+            self._ranks.gather(known, [edges[shard] for shard in self._ranks.bounds(len(rows))])
 
 
 def score_lines(network: Network, lines: Sequence[Ids], start: int | None, team: Team) -> list[Scores]:

@@ -25,12 +25,13 @@ class Start(Event):
     config: dict[str, Any]  # the model's and the training's
     corpus: dict[str, Any]  # chars, train, val, vocab, sha256
     params: int
-    threads: int
+    threads: int  # of each rank
     seed: int
     version: str
     batch_size: int  # smaller than asked for when the text is short
     total_steps: int
     steps_per_epoch: int
+    ranks: int = 1  # see ranks.py
 
 
 @dataclass(frozen=True)

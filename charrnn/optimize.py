@@ -9,19 +9,25 @@ import numpy as np
 from .config import TrainConfig
 from .kernels import optimizers
 from .network import Network
-from .parallel import DataParallel, Team
+from .parallel import SHARD, DataParallel, Team
 from .parameters import Array
+from .ranks import ONE, One
 from .text import Ids
 
 WORST = 3.0  # times the loss of guessing evenly: beyond, a model is not learning but diverging
 
 
 class Learner:
-    """A network and its optimiser, for chunks of `batch` sequences by at most `steps` characters."""
+    """A network and its optimiser, for chunks of `batch` sequences by at most `steps` characters.
 
-    def __init__(self, network: Network, batch: int, steps: int, config: TrainConfig, team: Team):
-        self.network, self.config = network, config
-        self.parallel = DataParallel(network, batch, steps, team)
+    Of several ranks, each has some of the sequences, and of `slots` the slice that it updates.
+    """
+
+    def __init__(
+        self, network: Network, batch: int, steps: int, config: TrainConfig, team: Team, ranks: One = ONE
+    ):
+        self.network, self.config, self.ranks = network, config, ranks
+        self.parallel = DataParallel(network, batch, steps, team, ranks)
         self.slots: Array = np.zeros(
             (optimizers.SLOTS[config.optimizer], network.flat.size), network.flat.dtype
         )
@@ -29,7 +35,7 @@ class Learner:
         self._rule = getattr(optimizers, config.optimizer)
 
     def step(self, inputs: Ids, targets: Ids, lr: float, number: int) -> tuple[float, float, bool]:
-        """Learn from a chunk (B, T), step `number` of the run.
+        """Learn from a chunk (B, T), of B the rows of this rank; step `number` of the run.
 
         Returns its loss (nats per character), the norm of its gradient before clipping, and whether it
         was learned: not where either is not finite, or the loss is far beyond guessing. Then the
@@ -65,28 +71,47 @@ class Learner:
 
     def restart(self, stream: int) -> None:
         """Zero the state of one stream, if there are so many."""
-        for rows, shard in zip(self.parallel.cuts, self.parallel.shards, strict=True):
+        for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
             if rows.start <= stream < rows.stop:
                 shard.carry(slice(stream - rows.start, stream - rows.start + 1), 0)
 
     @property
+    def state_shape(self) -> tuple[int, int]:
+        return self.parallel.cuts[-1].stop, self.network.layout.carried_size
+
+    @property
     def state(self) -> Array:
         """What all streams carry (B, Layout.carried_size), a copy."""
-        return np.concatenate([shard.carried for shard in self.parallel.shards])
+        state = np.zeros(self.state_shape, self.network.flat.dtype)
+        for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
+            state[rows] = shard.carried
+        shards = self.ranks.bounds(len(self.parallel.cuts))
+        self.ranks.gather(state, [min(shard * SHARD, len(state)) for shard in shards])
+        return state
 
     @state.setter
     def state(self, state: Array) -> None:
-        for rows, shard in zip(self.parallel.cuts, self.parallel.shards, strict=True):
+        for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
             shard.carried = state[rows]
+
+    def gather(self) -> None:
+        """Complete `slots`, of which each rank knows the slice that it updates."""
+        for slot in self.slots:
+            self.ranks.gather(slot, self.parallel.bounds)
+
+    def spread(self) -> None:
+        """Bring parameters and `slots` of rank 0 to all."""
+        self.ranks.fill(self.network.flat)
+        self.ranks.fill(self.slots)
 
     def _rngs(self, number: int) -> list[np.random.Generator]:
         """Random numbers of each shard for scheduled sampling, from (seed, step, shard) alone."""
-        shards = range(len(self.parallel.shards) if self.config.teacher_forcing < 1 else 0)
+        shards = range(len(self.parallel.cuts) if self.config.teacher_forcing < 1 else 0)
         return [np.random.default_rng([self.config.seed, 2, number, shard]) for shard in shards]
 
     def _dropout_keys(self, number: int) -> list[int]:
         """64 bits for each shard, from (seed, step, shard) alone."""
-        shards = len(self.parallel.shards)
+        shards = len(self.parallel.cuts)
         if not self.network.config.dropout:
             return [0] * shards
         seeds = np.random.SeedSequence([self.config.seed, 1, number])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from .corpus import known_blocks, name_of
 from .dynamic import DynamicReader
 from .errors import TextError
 from .evaluation import PIECE, Reader, Score, Scores, Tally, score_lines
+from .network import Network
 from .parallel import Team
+from .ranks import ONE, One
 from .text import Ids
 
 NEWLINE = ord("\n")
@@ -29,21 +32,31 @@ class Piece:
 
 
 class Scorer:
-    """A model, and how texts are to be scored with it."""
+    """A model, and how texts are to be scored with it.  Other ranks `follow`, until it is closed.
 
-    def __init__(self, checkpoint: Checkpoint, config: EvalConfig, team: Team):
+    With `stateless` and `dynamic` there is nothing for them to do.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, config: EvalConfig, team: Team, ranks: One = ONE):
         self.vocabulary = checkpoint.vocabulary
-        self._network, self._config, self._team = checkpoint.network, config, team
+        self._network, self._config, self._team, self._ranks = checkpoint.network, config, team, ranks
+        ranks.share((self._network.config, self._network.vocab_size))
+        ranks.fill(self._network.flat)
         self.skipped = 0  # characters so far that the model never saw
 
     def compile(self) -> None:
         """Run every kernel once."""
-        self._reader().read(np.zeros(2 + self._config.dynamic * 100, np.uint8))
+        self._reader().read(self._ranks.share(np.zeros(2 + self._config.dynamic * 100, np.uint8)))
 
     def _reader(self) -> Reader | DynamicReader:
         if self._config.dynamic:
             return DynamicReader(self._network, self._config.lr)
-        return Reader(self._network, self._team)
+        self._ranks.share(True)
+        return Reader(self._network, self._team, ranks=self._ranks)
+
+    def close(self) -> None:
+        """No text comes any more."""
+        self._ranks.share(False)
 
     def whole(self, path: Path) -> tuple[Score, int]:
         """A text's score, and how many characters were skipped.  Errors: TextError, as for all here."""
@@ -79,7 +92,7 @@ class Scorer:
                 cuts = np.cumsum(known)[np.flatnonzero(points == NEWLINE)]
                 found = self._alone(np.split(ids, cuts))
             else:
-                found = reader.read(ids)
+                found = reader.read(self._ranks.share(ids))
             scores.nats[known], scores.right[known] = found
             self.skipped += int(np.count_nonzero(~known))
             yield Piece(points, scores)
@@ -91,6 +104,19 @@ class Scorer:
             start = int(self.vocabulary.encode("\n")[0])
         scored = score_lines(self._network, lines, start, self._team)
         return Scores(np.concatenate([s.nats for s in scored]), np.concatenate([s.right for s in scored]))
+
+
+def follow(ranks: One, threads: int) -> None:
+    """On ranks other than 0: score a part of what the Scorer of rank 0 reads, until it is closed."""
+    network = Network(*ranks.share(None))  # type: ignore[misc]
+    ranks.fill(network.flat)
+    reader = Reader(network, team := Team(threads, ranks), ranks=ranks)
+    told: Any
+    while (told := ranks.share(None)) is not False:
+        if told is True:  # a text begins
+            reader = Reader(network, team, ranks=ranks)
+        else:
+            reader.read(told)
 
 
 def _whole_lines(blocks: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:

@@ -170,6 +170,11 @@ class Streams:
         targets = self.ids[1 : size + 1].reshape(self.batch_size, self.length)
         return inputs[:, start:stop], targets[:, start:stop]
 
+    def part(self, start: int, stop: int) -> Streams:
+        """Some of them: what they read is contiguous too, and not copied."""
+        ids = self.ids[start * self.length : stop * self.length + 1]
+        return Streams(ids, stop - start, self.seq_len)
+
     def begin_after(self, number: int, symbol: int) -> Ids:
         """The streams, counted from 0, whose part of a chunk begins right after a symbol."""
         before = np.arange(self.batch_size) * self.length + number * self.seq_len - 1

@@ -25,6 +25,7 @@ from .optimize import Learner
 from .parallel import Team
 from .plan import Plan
 from .progress import Clock, Progress
+from .ranks import ONE, One
 from .run_files import RunFiles
 from .sampling import sample
 from .text import Ids
@@ -35,12 +36,18 @@ SAMPLE, TEMP = 200, 0.6  # characters of a sample during training, and how bold 
 RESTART = 64  # steps; in each, one of so many streams starts from zero, or the model forgets how to start
 
 
+REASONS = ["", "patience", "time", "steps", "epochs", "interrupted"]  # to end, the stronger ones last
+
+
 class Trainer:
-    """One run on one corpus.  `run` yields events; `stop` ends it after the current step."""
+    """One run on one corpus.  `run` yields events; `stop` ends it after the current step.
+
+    Of several ranks, each has a trainer, which decides what all decide.
+    """
 
     def __init__(
         self,
-        corpus: Corpus,
+        corpus: Corpus | None,
         model: ModelConfig,
         config: TrainConfig,
         path: Path,
@@ -49,19 +56,25 @@ class Trainer:
         network: Network | None = None,
         command: list[str] | None = None,
         init_sha256: str = "",
+        ranks: One = ONE,
     ):
-        """path: where the best model goes; what is needed to go on goes beside it, as NAME.last.npz.
+        """corpus: None for ranks other than 0, which sends them their part and all that is not given here.
+
+        path: where the best model goes; what is needed to go on goes beside it, as NAME.last.npz.
 
         val: a validation text, in place of the corpus's tail.  network: start from its weights, whose
         digest (see finetune.py) is init_sha256.
         Errors: TextError for a corpus too short.
         """
-        self.plan, self.vocabulary = Plan(corpus, model, config, val), corpus.vocabulary
-        self.config, self.split, self.streams = self.plan.config, self.plan.split, self.plan.streams
-        self.network = network or Network(model, len(self.vocabulary), seed=config.seed)
-        self.team = Team(config.threads)
-        batch_size, seq_len = self.streams.batch_size, self.plan.seq_len
-        self.learner = Learner(self.network, batch_size, seq_len, self.config, self.team)
+        plan = Plan(corpus, model, config, val) if corpus else None
+        self.ranks, self.plan = ranks, ranks.scatter(lambda rank: plan.of_rank(ranks, rank))  # type: ignore[union-attr]
+        self.config, self.split, self.streams = self.plan.config, self.plan.split, self.plan.mine
+        self.vocabulary = self.plan.vocabulary
+        self.network = network or Network(self.plan.model, len(self.vocabulary), seed=self.config.seed)
+        self.team = Team(self.config.threads, ranks)
+        batch_size, seq_len = self.plan.batch_size, self.plan.seq_len
+        self.learner = Learner(self.network, batch_size, seq_len, self.config, self.team, ranks)
+        self.learner.spread()
         newline = self.vocabulary.encode("\n", unknown="skip")
         self._newline = int(newline[0]) if len(newline) else None
         self.progress = Progress()
@@ -88,10 +101,10 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on from NAME.last.npz.  Errors: CheckpointError; UsageError where corpus or options differ."""
-        saved = checkpoint.load(self.files.last_path)
-        self.plan.refuse_other_texts(saved.meta.get("corpus", {}), str(self.files.last_path))
+        if saved := self.files.load_last():
+            self.plan.refuse_other_texts(saved.meta.get("corpus", {}), str(self.files.last_path))
+            self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
         self.progress = self.files.restore(saved)
-        self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
         self._saved = True
 
     def run(self) -> Iterator[events.Event]:
@@ -107,7 +120,7 @@ class Trainer:
             if not self._saved:
                 self.files.remove_kept(0, 0)
                 yield from self._save_last()
-                self.files.path.unlink(missing_ok=True)  # of an older run, which this one overwrites
+                self.files.remove_best()  # of an older run, which this one overwrites
             reason = yield from self._steps(clock)
             yield from self._finish(clock, reason)
         except DivergedError:
@@ -122,9 +135,10 @@ class Trainer:
             corpus=self.plan.corpus,
             params=self.network.layout.size,
             threads=self.team.threads,
+            ranks=self.ranks.size,
             seed=self.config.seed,
             version=__version__,
-            batch_size=self.streams.batch_size,
+            batch_size=self.plan.batch_size,
             total_steps=self.plan.total_steps,
             steps_per_epoch=self.streams.chunks,
         )
@@ -144,12 +158,13 @@ class Trainer:
         """Returns why it ended."""
         config = self.config
         eval_every = config.eval_every or self.streams.chunks
-        while (reason := self._reason_to_end(clock)) is None:
+        while not (reason := REASONS[self.ranks.highest(REASONS.index(self._reason_to_end(clock)))]):
             if not self.progress.pending:
                 learned = yield from self._train(clock)
                 if not learned:
                     continue
-                if config.sample_every and self.progress.step % config.sample_every == 0:
+                wanted = config.sample_every and not self.ranks.rank
+                if wanted and self.progress.step % config.sample_every == 0:
                     yield self.sample()
             step = self.progress.step
             due = self.progress.pending or step % eval_every == 0
@@ -163,7 +178,8 @@ class Trainer:
                 yield from self._save_last()
         return reason
 
-    def _reason_to_end(self, clock: Clock) -> str | None:
+    def _reason_to_end(self, clock: Clock) -> str:
+        """As this rank sees it: the clock and signals are its own."""
         if self._stopped:
             return "interrupted"
         if self.progress.step >= self.plan.total_steps:
@@ -172,7 +188,7 @@ class Trainer:
             return "time"
         if self.config.patience and self.progress.stale >= self.config.patience:
             return "patience"
-        return None
+        return ""
 
     def _train(self, clock: Clock) -> Generator[events.Event, None, bool]:
         """One step of truncated BPTT; returns whether it was learned."""
@@ -180,16 +196,17 @@ class Trainer:
         chunk = progress.step % self.streams.chunks
         if chunk == 0:
             self.learner.reset()
-        self.learner.restart(self._fresh(chunk))
+        self.learner.restart(self.ranks.highest(self._fresh(chunk)))
         inputs, targets = self.streams.chunk(chunk)
         lr = progress.lr_scale * schedule.rate(self.config, progress.step, self.plan.total_steps)
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step)
         progress.step += 1
-        progress.chars += inputs.size
+        chars = self.plan.batch_size * inputs.shape[1]
+        progress.chars += chars
         progress.updates = self.learner.updates
         seconds = time.perf_counter() - begun
         clock.train_s += seconds
-        clock.chars += inputs.size
+        clock.chars += chars
         if not learned:
             progress.bad += 1
             yield events.Skipped(progress.step, loss, norm)
@@ -204,7 +221,7 @@ class Trainer:
             **_figures(loss),
             lr=lr,
             grad_norm=norm,
-            chars_per_s=inputs.size / seconds,
+            chars_per_s=chars / seconds,
             elapsed_s=clock.elapsed_s,
         )
         return True
@@ -215,12 +232,14 @@ class Trainer:
         A prime begins a line as a rule, which by chance alone few streams would.
         """
         step = self.progress.step
+        if self.ranks.rank:
+            return -1  # rank 0 knows
         if self._newline is not None:
             step, odd = divmod(step, 2)
             if odd:
-                begin = self.streams.begin_after(chunk, self._newline)
+                begin = self.plan.streams.begin_after(chunk, self._newline)
                 return int(begin[step % len(begin)]) if len(begin) else -1
-        return step % max(RESTART, self.streams.batch_size)
+        return step % max(RESTART, self.plan.batch_size)
 
     def _rewind(self, loss: float) -> Iterator[events.Event]:
         """After a few such steps in a row: back to the last saved state, with half the learning rate."""
@@ -231,7 +250,7 @@ class Trainer:
                 " to the last good state with half the learning rate",
                 f"start again with a lower --lr (it was {self.config.lr:g}) or --clip-norm",
             )
-        self.progress = self.files.restore(checkpoint.load(self.files.last_path))
+        self.progress = self.files.restore(self.files.load_last())
         self.progress.best, self.progress.stale = progress.best, progress.stale
         self.progress.lr_scale, self.progress.rewinds = progress.lr_scale / 2, progress.rewinds + 1
         self.progress.bad = 0
@@ -242,8 +261,8 @@ class Trainer:
         """Validation; the best model so far is saved.  Without a validation text, the last is."""
         progress, figures = self.progress, {}
         progress.pending = True
-        if len(self.split.val):
-            score = evaluation.evaluate(self.network, self.split.val, self.team, lambda: self._stopped)
+        if self.plan.corpus["val"]:
+            score = self._score(self.network, self.split.val)
             if score is None:
                 return
             figures = _figures(score.loss)
@@ -258,6 +277,10 @@ class Trainer:
         progress.stale = progress.rewinds = 0
         progress.best = {"step": progress.step, "epoch": self.epoch} | figures
         yield self.files.save_best(progress)
+
+    def _score(self, network: Network, ids: Ids) -> evaluation.Score | None:
+        """None if the run is to be stopped."""
+        return evaluation.evaluate(network, ids, self.team, lambda: self._stopped, self.ranks)
 
     def _save_last(self) -> Iterator[events.Event]:
         yield from self.files.save_last(self.progress)
@@ -282,15 +305,13 @@ class Trainer:
             yield from self._save_last()
         if reason != "interrupted" and not evaluated:
             yield from self._evaluate(clock)
-        elif not self.progress.best or not len(self.split.val):
+        elif not self.progress.best or not self.plan.corpus["val"]:
             yield self.files.save_best(self.progress)
-        if len(self.split.test) and reason != "interrupted":
-            best = checkpoint.load(self.files.path).network
-            if score := evaluation.evaluate(best, self.split.test, self.team, lambda: self._stopped):
-                figures = _figures(score.loss)
-                yield events.Evaluated(
-                    self.progress.step, self.epoch, "test", **figures, elapsed_s=clock.elapsed_s
-                )
+        test = self.plan.corpus["test"] and reason != "interrupted"
+        if test and (score := self._score(self.files.best(), self.split.test)):
+            yield events.Evaluated(
+                self.progress.step, self.epoch, "test", **_figures(score.loss), elapsed_s=clock.elapsed_s
+            )
         yield self._end(clock, reason)
 
     def _steps_evaluated(self) -> list[int]:

@@ -17,7 +17,7 @@ import charrnn
 PACKAGE = Path(charrnn.__file__).parent
 # A file imports only from files named before it; a folder's files may import each other
 ROWS = [
-    *("errors", "config", "atomic", "escape", "text", "events"),
+    *("errors", "config", "ranks", "atomic", "escape", "text", "events"),
     *("kernels", "cells"),
     *("corpus", "schedule", "npz", "lock", "progress", "meta"),
     *(
@@ -45,6 +45,7 @@ LIBRARIES = {
     "typer": ("cli/",),
     "rich": ("cli/",),
     "matplotlib": ("plot.py",),
+    "mpi4py": ("ranks.py",),
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
@@ -131,7 +132,7 @@ def python(code: str, folder: Path = PACKAGE.parent) -> str:
 
 
 def test_the_command_line_starts_without_the_heavy_libraries():
-    heavy = ("numba", "numpy", "llvmlite", "rich", "torch", "matplotlib")
+    heavy = ("numba", "numpy", "llvmlite", "rich", "torch", "matplotlib", "mpi4py")
     code = f"import sys, charrnn.cli.main; print([m for m in {heavy} if m in sys.modules])"
     assert python(code) == "[]"
 

@@ -64,13 +64,23 @@ def test_links_point_at_files(page):
     assert not missing, f"{page.name} links to {', '.join(missing)}"
 
 
+def printed(program: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, program], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    return done.stdout.decode()
+
+
 def test_the_reference_of_the_options_is_what_the_program_says():
     page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
-    command = [sys.executable, "docs/options.py"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-    assert page == done.stdout.decode(), "run: python docs/options.py > docs/options.md"
+    assert page == printed("docs/options.py"), "run: python docs/options.py > docs/options.md"
     assert "......" not in page, "a metavar with dots of its own: the program adds them"
+
+
+def test_the_table_of_hosts_is_what_the_model_says():
+    page = (ROOT / "docs" / "mpi.md").read_text(encoding="utf-8")
+    assert f"\n\n{printed('docs/mpi.py')}\n" in page, "put in what python docs/mpi.py prints"
 
 
 def test_the_readme_loads_a_checkpoint_into_pytorch(monkeypatch):

@@ -131,8 +131,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_chunk(fables, tmp_path):
 def test_the_state_is_carried_between_chunks_and_not_between_epochs(fables, tmp_path):
     """But for the one stream in turn, of 64, that starts anew in each step, where a text has no lines."""
     text = fables[:200].replace("\n", " ")
-    run = trainer(text, tmp_path / "m.npz", {"hidden_size": 6}, lr=1e-9, batch_size=2, seq_len=25)
-    run.config = TrainConfig(lr=1e-9, epochs=2, threads=1)
+    run = trainer(text, tmp_path / "m.npz", {"hidden_size": 6}, lr=1e-9, batch_size=2, seq_len=25, epochs=2)
     run.network.pack()
     shard = run.network.shard(2, 25)
     expected = []

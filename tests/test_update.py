@@ -15,7 +15,7 @@ def test_shards_are_added_up(dtype, shards):
     """Whole numbers, so that every order of adding has the same bits; other blocks are left alone."""
     grads = np.random.default_rng(shards).integers(-1000, 1000, (shards, 101)).astype(dtype)
     before = grads.copy()
-    update.add_shards(grads, 10, 90)
+    update.add_shards(grads, update.tree(shards), 10, 90)
     np.testing.assert_array_equal(grads[0, 10:90], before[:, 10:90].sum(axis=0))
     np.testing.assert_array_equal(grads[:, :10], before[:, :10])
     np.testing.assert_array_equal(grads[:, 90:], before[:, 90:])
@@ -25,7 +25,7 @@ def test_the_tree_of_shards_is_fixed():
     """((0 + 1) + (2 + 3)) + 4, by numbers that round differently in any other order."""
     grads = np.random.default_rng(3).standard_normal((5, 1000)).astype(np.float32)
     a, b, c, d, e = grads.copy()
-    update.add_shards(grads, 0, 1000)
+    update.add_shards(grads, update.tree(5), 0, 1000)
     np.testing.assert_array_equal(grads[0], ((a + b) + (c + d)) + e)
     assert (grads[0] != (((a + b) + c) + d) + e).any()
 

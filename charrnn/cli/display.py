@@ -134,7 +134,7 @@ def introduction(start: Start) -> Text:
     c, corpus = start.config, start.corpus
     text = Text(
         f"{c['cell']}, {c['num_layers']} x {c['hidden_size']} units, {start.params:,} parameters; "
-        f"{start.threads} threads, seed {start.seed}\n"
+        f"{f'{start.ranks} processes of ' * (start.ranks > 1)}{start.threads} threads, seed {start.seed}\n"
         f"{corpus['train']:,} characters to train on, {corpus['val']:,} to validate on, "
         f"{corpus['vocab']:,} different"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..config import UNKNOWN, EvalConfig
+from ..ranks import ONE, start
 from .files import name_of, refuse_to_read_stdin_twice
 from .options import option
 from .output import json_line, visible, write
@@ -52,7 +53,7 @@ def evaluate(
         bool, option("Output", "Each character and its bits, tab-separated, as read.", "--per-char")
     ] = False,
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
-    threads: Annotated[int, option("Run", "0: every core this process may use.")] = 0,
+    threads: Annotated[int, option("Run", "0: all cores it may use, or of ranks a share.")] = 0,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Score texts: how many nats and bits a model spends on each of their characters.
@@ -63,15 +64,22 @@ def evaluate(
     from ..corpus import look_at
     from ..errors import UsageError
     from ..parallel import Team
-    from ..scoring import Scorer
+    from ..scoring import Scorer, follow
     from .console import explain_compiling, note
 
+    ranks = start()
+    if stateless or dynamic:  # what only one can do
+        if ranks.rank:
+            return
+        ranks = ONE
+    if ranks.rank:
+        return follow(ranks, threads)
     if per_line + per_char + as_json > 1:
         raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
     refuse_to_read_stdin_twice(texts)
     look_at(texts)  # before the first is scored, which may take long
-    scorer = Scorer(load(checkpoint), config, Team(threads))
+    scorer = Scorer(load(checkpoint), config, Team(threads, ranks), ranks)
     with explain_compiling(quiet):
         scorer.compile()
     if per_line:
@@ -80,6 +88,7 @@ def evaluate(
         write_characters(scorer, texts)
     else:
         write_figures(scorer, texts, as_json)
+    scorer.close()
     if scorer.skipped:
         note(f"{scorer.skipped:,} characters that the model never saw were left out", quiet)
 

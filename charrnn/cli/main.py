@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
 
 from .. import __version__
 from ..errors import CharrnnError
+from ..ranks import current
 from . import bench, evaluate, explain, gradcheck, info, plot, sample, train
 from .output import drop_unwritten, open_closed_streams
 
@@ -54,9 +56,11 @@ def options(
 def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 wrong usage, 3 diverged, 4 gradient check failed, 130 Ctrl-C."""
     open_closed_streams()
+    done = False
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
+        done = True
     except SystemExit as stop:  # Typer's answer to a closed pipe, and the end of shell completion
         if not isinstance(stop.__context__, BrokenPipeError):
             raise
@@ -67,9 +71,11 @@ def main() -> None:
         code = INTERRUPTED
     except Exception as error:
         if os.environ.get("CHARRNN_DEBUG"):
-            raise
+            traceback.print_exc()
         code = _fail(error)
     drop_unwritten()
+    if not done:
+        current().abort(code)
     sys.exit(code)
 
 
@@ -90,7 +96,7 @@ def _fail(error: Exception) -> int:
             line = f"not enough memory; {error}"
         case _:
             line = f"unexpected {type(error).__name__}: {error}; charrnn --debug COMMAND ... shows where"
-    fail(line)
+    fail(current().signed(line))
     return code
 
 

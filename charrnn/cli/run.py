@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .. import cells
 from ..config import ModelConfig, TrainConfig, option
 from ..errors import CheckpointError, TextError, UsageError
-from ..events import Compiled
+from ..events import Compiled, Event
+from ..ranks import ONE, One
 from .files import STDIO, make_folder, name_of
 from .log import JsonLog
 
@@ -40,6 +42,7 @@ class Run:
     resume: bool
     command: list[str]
     quiet: bool = False
+    ranks: One = ONE
 
     def __call__(self) -> int:
         """Train, log and show it; the exit code."""
@@ -47,18 +50,17 @@ class Run:
         from .display import display
         from .signals import Stopper
 
-        quiet = self.quiet
+        quiet, first = self.quiet, not self.ranks.rank  # who alone writes
         cells.find(self.model.cell)  # before a text is read that may be long
         trainer = self.trainer()
-        make_folder(self.path.parent)
-        if self.log != STDIO:
-            make_folder(self.log.parent)
-        with output(self.path):
+        for folder in {self.path.parent, self.log.parent} if first else ():
+            make_folder(folder)
+        with output(self.path) if first else nullcontext():
             if self.resume:
                 trainer.resume()
                 quiet = self._done(trainer) or quiet
             with (
-                JsonLog(self.log, append=self.resume) as record,
+                JsonLog(self.log, append=self.resume) if first else nullcontext(_ignore) as record,
                 display(quiet, trainer.sample) as show,
                 Stopper(trainer.stop, self._forget, quiet) as stopper,
             ):
@@ -66,11 +68,11 @@ class Run:
                     record(event)
                     show(event)
                     stopper.training |= isinstance(event, Compiled)
-        return stopper.code
+        return self.ranks.highest(stopper.code)
 
     def _forget(self) -> None:
         """Nothing was trained: the same command is to find no results of an older run."""
-        if not self.resume and self.log != STDIO and self.log.is_file():
+        if not (self.resume or self.ranks.rank) and self.log != STDIO and self.log.is_file():
             self.log.unlink()
 
     def _done(self, trainer: Trainer) -> bool:
@@ -86,6 +88,8 @@ class Run:
 
     def dry(self) -> int:
         """Show what the run would be, however large: its model is not made."""
+        if self.ranks.rank:
+            return 0
         from ..checkpoint import last_path
         from ..npz import LARGEST
         from ..plan import Plan
@@ -114,6 +118,8 @@ class Run:
         """Everything read and set up.  Errors: those of each part; UsageError for options that contradict."""
         from ..training import Trainer
 
+        if self.ranks.rank:
+            return Trainer(None, self.model, self.config, self.path, ranks=self.ranks)
         text, model, config, val, (network, init_sha256) = self._read()
         return Trainer(
             *(text, model, config, self.path),
@@ -121,6 +127,7 @@ class Run:
             network=network,
             command=self.command,
             init_sha256=init_sha256,
+            ranks=self.ranks,
         )
 
     def _read(self) -> tuple[Corpus, ModelConfig, TrainConfig, Ids | None, tuple[Network | None, str]]:
@@ -197,3 +204,7 @@ class Run:
                     )
                 values[name] = getattr(ours, name)
         return replace(ours, **values)
+
+
+def _ignore(event: Event) -> None:
+    """Rank 0 tells it."""

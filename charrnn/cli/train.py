@@ -10,6 +10,7 @@ import typer
 
 from .. import cells
 from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig, TrainConfig
+from ..ranks import start
 from .files import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .options import option
 from .run import Run
@@ -92,7 +93,7 @@ def train(
     log: Annotated[Path | None, option("Run", "Default: beside the checkpoint, .jsonl; - is stdout.")] = None,
     force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
     seed: Annotated[int, option("Run", "The same seed gives the same bits.")] = TRAIN.seed,
-    threads: Annotated[int, option("Run", "0: every core this process may use.")] = TRAIN.threads,
+    threads: Annotated[int, option("Run", "0: all cores it may use, or of ranks a share.")] = TRAIN.threads,
     dry_run: Annotated[
         bool, option("Run", "Show data, model, cost and files; write nothing.", "--dry-run")
     ] = False,
@@ -102,6 +103,7 @@ def train(
 
     Example: charrnn train corpus.txt --cell gru --hidden-size 512
     """
+    ranks = start()
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     values = context.params | {"max_time": seconds(max_time)}
     kind = f"from-{init_from.stem}" if init_from else cell + "-bytes" * (level == "byte")
@@ -118,9 +120,11 @@ def train(
         extend_vocab=extend_vocab,
         resume=resume,
         command=["charrnn", *sys.argv[1:]],
-        quiet=quiet,
+        quiet=quiet or ranks.rank > 0,
+        ranks=ranks,
     )
     inputs = [*corpus, *filter(None, (val, init_from))]
     refuse_to_read_stdin_twice(inputs)
-    refuse_to_overwrite(path, run.log, inputs, force or resume or dry_run)
+    if not ranks.rank:
+        refuse_to_overwrite(path, run.log, inputs, force or resume or dry_run)
     raise typer.Exit(run.dry() if dry_run else run())

@@ -7,22 +7,30 @@ fixed, never taken from the number of threads, so every sum is made in the same 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .jit import jit, reduction
 
 BLOCK = 1 << 15  # elements: the gradients of four shards fit the second-level cache
 
 
+def tree(shards: int) -> NDArray[np.int64]:
+    """The binary tree that adds up shards: in order, row i becomes the sum of rows i and j   (shards - 1, 2)
+
+    Row i is then the sum of shards i .. min(2 j - i, shards) - 1.
+    """
+    steps = [1 << level for level in range(max(0, shards - 1).bit_length())]
+    pairs = [(i, i + step) for step in steps for i in range(0, shards - step, 2 * step)]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
 @jit
-def add_shards(grads, start, stop):
-    """grads[0] becomes the sum of all rows, added in a fixed binary tree.  Shapes: grads (shards, size)."""
-    shards, step = grads.shape[0], 1
-    while step < shards:
-        for i in range(0, shards - step, 2 * step):
-            total, other = grads[i, start:stop], grads[i + step, start:stop]
-            for k in range(total.size):
-                total[k] += other[k]
-        step *= 2
+def add_shards(grads, pairs, start, stop):
+    """Row i becomes the sum of rows i and j, pair by pair.  Shapes: grads (rows, size), pairs (N, 2)."""
+    for n in range(len(pairs)):
+        total, other = grads[pairs[n, 0], start:stop], grads[pairs[n, 1], start:stop]
+        for k in range(total.size):
+            total[k] += other[k]
 
 
 @reduction

@@ -1,0 +1,165 @@
+"""The processes of one run, which mpiexec or srun started: the only file that knows MPI.
+
+They are called ranks and numbered from 0.  Rank 0 alone reads and writes files; the others have from it
+what they need.  All call the same methods in the same order: most wait for all the others.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from array import array
+from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from .errors import UsageError
+
+T = TypeVar("T")
+
+# what launchers tell each process of their number: Open MPI; MPICH and Intel MPI; Slurm's srun
+SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+HEAD_START = 1.0  # seconds for rank 0 to say what went wrong, if it went wrong on all
+
+
+class One:
+    """A process alone: there is nobody to wait for."""
+
+    rank, size = 0, 1
+    sharing = 1  # ranks on this host that may use the same cores
+
+    def bounds(self, count: int) -> list[int]:
+        """Where the parts of `count` things begin, one part a rank, and `count`; the first is never empty."""
+        return [-(-count * rank // self.size) for rank in range(self.size + 1)]
+
+    def part(self, count: int, rank: int | None = None) -> range:
+        """Which of `count` things are a rank's, by default this one's."""
+        bounds, rank = self.bounds(count), self.rank if rank is None else rank
+        return range(bounds[rank], bounds[rank + 1])
+
+    def scatter(self, make: Callable[[int], T]) -> T:
+        """What rank 0 makes for this rank."""
+        return make(0)
+
+    def share(self, what: T) -> T:
+        """What rank 0 has."""
+        return what
+
+    def fill(self, numbers: Any) -> None:
+        """Copy rank 0's array over everyone's."""
+
+    def gather(self, numbers: Any, bounds: list[int]) -> None:
+        """Complete an array of which each rank knows [bounds[rank] : bounds[rank + 1]]."""
+
+    def highest(self, number: int) -> int:
+        """Of the numbers of all ranks."""
+        return number
+
+    def send(self, numbers: Any, rank: int, tag: int) -> None:
+        """Begin to; the numbers must not change before `wait`."""
+
+    def receive(self, numbers: Any, rank: int, tag: int) -> None:
+        """Begin to; they are not to be touched before `wait`."""
+
+    def wait(self) -> None:
+        """Until all that was begun is done."""
+
+    def signed(self, line: str) -> str:
+        """What went wrong here, and on which rank; what went wrong on all is rank 0's to say."""
+        return line
+
+    def abort(self, code: int) -> None:
+        """End all ranks at once."""
+
+
+class Many(One):
+    """One of several processes."""
+
+    def __init__(self, mpi: Any):
+        self._mpi, self._comm = mpi, mpi.COMM_WORLD
+        self.rank, self.size = self._comm.rank, self._comm.size
+        self._begun: list[Any] = []
+        here = self._comm.Split_type(mpi.COMM_TYPE_SHARED)
+        cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
+        self.sharing = sum(not cores.isdisjoint(theirs) for theirs in here.allgather(cores))
+
+    def scatter(self, make: Callable[[int], T]) -> T:
+        if self.rank:
+            received: T = self._comm.recv(source=0)
+            return received
+        for rank in range(1, self.size):  # one by one: rank 0 has memory for one more part, not for all
+            self._comm.send(make(rank), rank)
+        return make(0)
+
+    def share(self, what: T) -> T:
+        shared: T = self._comm.bcast(what)
+        return shared
+
+    def fill(self, numbers: Any) -> None:
+        self._comm.Bcast(numbers)
+
+    def gather(self, numbers: Any, bounds: list[int]) -> None:
+        width = numbers[:1].size
+        counts = [(stop - start) * width for start, stop in pairwise(bounds)]
+        starts = [start * width for start in bounds[:-1]]
+        self._comm.Allgatherv(self._mpi.IN_PLACE, [numbers, counts, starts, None])
+
+    def highest(self, number: int) -> int:
+        box = array("q", [number])
+        self._comm.Allreduce(self._mpi.IN_PLACE, box, self._mpi.MAX)
+        return box[0]
+
+    def send(self, numbers: Any, rank: int, tag: int) -> None:
+        self._begun.append(self._comm.Isend(numbers, rank, tag))
+
+    def receive(self, numbers: Any, rank: int, tag: int) -> None:
+        self._begun.append(self._comm.Irecv(numbers, rank, tag))
+
+    def wait(self) -> None:
+        self._mpi.Request.Waitall(self._begun)
+        self._begun.clear()
+
+    def signed(self, line: str) -> str:
+        time.sleep(HEAD_START if self.rank else 0.0)
+        return f"rank {self.rank} of {self.size}: {line}" if self.rank else line
+
+    def abort(self, code: int) -> None:
+        self._comm.Abort(code)
+
+
+ONE = One()
+_ranks = [ONE]  # those of this process, once started
+
+
+@cache
+def start() -> One:
+    """The ranks of this process; MPI is loaded only if a launcher started more than one.
+
+    Errors: UsageError where they cannot find each other, and would each be a run of its own.
+    """
+    launched = next((int(os.environ[name]) for name in SIZES if name in os.environ), 1)
+    if launched == 1:
+        return ONE
+    try:
+        import mpi4py
+
+        mpi4py.rc.thread_level = "funneled"  # other threads compute, and never call MPI
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:  # RuntimeError: no library of MPI
+        raise UsageError(
+            f"one of {launched} processes, which need MPI to work together: {error}",
+            "pip install mpi4py mpich, or start one alone",
+        ) from None
+    if MPI.COMM_WORLD.size != launched:
+        raise UsageError(
+            f"one of {launched} processes, but MPI knows {MPI.COMM_WORLD.size}: the launcher is not its own",
+            "start them with the mpiexec of the MPI that mpi4py was built for: see docs/mpi.md",
+        )
+    _ranks[0] = Many(MPI)
+    return _ranks[0]
+
+
+def current() -> One:
+    """The ranks that were started, if any were."""
+    return _ranks[0]
