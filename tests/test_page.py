@@ -12,7 +12,8 @@ import support
 from colours import contrast, luminance, painted
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.explain import Explanation, data, explain
+from charrnn.explain import Explanation, explain
+from charrnn.explain_data import data
 from charrnn.explain_page import render
 from charrnn.text import Vocabulary
 
