@@ -12,6 +12,11 @@ LEVELS = ("char", "byte")
 UNKNOWN = ("error", "skip")  # what to do with characters that a model does not know
 
 
+def symbol(level: str) -> str:
+    """What a text of a level consists of."""
+    return "byte" if level == "byte" else "character"
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The shape of a network; with a vocabulary's size it fixes every parameter's shape."""

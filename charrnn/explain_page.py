@@ -15,7 +15,7 @@ SCRIPTS = ["colour.js", "plot.js", "text.js", "main.js"]
 
 
 def render(data: dict[str, Any]) -> str:
-    """The page that shows `data`, which explain.data describes.
+    """The page that shows `data`, which explain_data.py describes.
 
     Its policy lets the browser run this very script and style and load nothing; a stranger's text stays data.
     """

@@ -71,6 +71,8 @@ def scores(units: NDArray[Any], told: dict[str, Array]) -> dict[str, Array]:
         return {}
     y = np.stack([*named.values()])
     y = (y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)
+    peaks = np.abs(units).max(axis=1, keepdims=True)
+    units = units / np.where(peaks > 0, peaks, 1)  # sums of the largest numbers would overflow
     deviation = units.std(axis=1, dtype=np.float64)
     products = y.astype(units.dtype) @ units.T / units.shape[1]
     found = np.divide(products, deviation, out=np.zeros(products.shape), where=deviation > 1e-9)

@@ -14,9 +14,12 @@ from .config import at_least
 from .errors import TextError, UsageError
 from .evaluation import CHUNK
 from .kernels import attention, model
-from .network import Network, Shard
+from .kernels.tile import matmul
+from .network import Network
 from .parameters import Array
 from .text import Ids
+
+BATCH = 20  # positions at a time: 80 MB for 2 x 512 units and 100 lags
 
 
 class GradientOverLag(NamedTuple):
@@ -48,65 +51,73 @@ def gradient_over_lag(network: Network, ids: Ids, lags: int = 100, positions: in
     exact = Network(
         replace(network.config, dtype="float64"), network.vocab_size, network.flat.astype(np.float64)
     )
-    exact.pack(back=False)
+    exact.pack()
     starts = np.unique(np.linspace(0, len(ids) - lags - 2, positions).astype(np.int64))
     norms = np.zeros((2, lags + 1))
-    for work in _windows(exact, ids, starts, lags + 1):
-        norms += _backward(exact, work)
+    with np.errstate(over="ignore", invalid="ignore"):  # gradients may explode
+        for work in _windows(exact, ids, starts, lags + 1):
+            norms += _backward(exact, work).sum(axis=2)
     return GradientOverLag(*(norms / len(starts)))
 
 
 def _windows(network: Network, ids: Ids, starts: Ids, steps: int) -> Iterator[model.Work]:
-    """The memory of a forward pass over ids[start : start + steps] for each start, on the state before it."""
-    shard = network.shard(1, max(steps, CHUNK))
-    at = 0
-    for start in starts:
-        while at < start:
-            stop = min(at + CHUNK, start)
-            _read(shard, ids[at : stop + 1])
-            at = stop
-        carried = shard.carried
-        _read(shard, ids[start : start + steps + 1])
+    """The memory of a forward pass over ids[start : start + steps], BATCH starts at a time.
+
+    Each begins with the state that reading the text up to it leaves.
+    """
+    reader, at = network.shard(1, CHUNK), 0
+    for first in range(0, len(starts), BATCH):
+        batch, carried = starts[first : first + BATCH], list[Array]()
+        for start in batch:
+            while at < start:
+                stop = min(at + CHUNK, start)
+                reader.loss(ids[None, at:stop], ids[None, at + 1 : stop + 1])
+                at = stop
+            carried.append(reader.carried)
+        shard = network.shard(len(batch), steps)
+        shard.carried = np.concatenate(carried)
+        windows = ids[batch[:, None] + np.arange(steps + 1)]
+        shard.loss(windows[:, :-1], windows[:, 1:])
         yield shard.work(steps)
-        shard.carried = carried
-
-
-def _read(shard: Shard, text: Ids) -> None:
-    shard.loss(text[None, :-1], text[None, 1:])
 
 
 def _backward(network: Network, work: model.Work) -> Array:
-    """Norms (2, T) of the gradient of the last loss alone, by h and by s, T - 1 steps back to the last first.
+    """Norms (2, T, B) of the gradient of the last losses alone, by h and by s, from their own step backwards.
 
     As model.backward and layer.backward, but for the weights' gradients: it keeps ds at each step instead.
     """
-    w, cell = network.weights, network.cell
+    panels, cell = network.panels, network.cell
     cell_backward = sys.modules[type(cell).__module__].backward
-    inputs, recurrent = list(cell.input), list(cell.recurrent)
-    dy, ds = _by_output(network, work), np.zeros_like(work.ds)
-    norms = np.empty((2, len(dy)))
-    for t in range(len(dy) - 1, -1, -1):
-        ds[-1, 0] += dy[t]
-        norms[:, len(dy) - 1 - t] = np.linalg.norm(ds[-1, 0]), np.linalg.norm(ds)
+    dy, ds, steps = _by_output(network, work), work.ds_rows, len(work.s[0, 0]) - 1
+    batch = ds.shape[2]
+    ds[...] = 0
+    norms = np.empty((2, steps, batch))
+    for t in range(steps - 1, -1, -1):
+        rows = slice(t * batch, (t + 1) * batch)
+        ds[-1, 0] += dy[rows]
+        every = ds.transpose(2, 0, 1, 3).reshape(batch, -1)
+        norms[:, steps - 1 - t] = np.linalg.norm(ds[-1, 0], axis=1), np.linalg.norm(every, axis=1)
         for l in range(len(ds) - 1, -1, -1):
-            cell_backward(work.a[l], work.s[l], t, ds[l])
-            da = work.a[l, :, t]
-            ds[l, 0] += np.tensordot(da[recurrent], w.recurrent[l], 2)
+            cell_backward(work.a[l], work.s[l], t, work.ds[l])
+            da = work.a_rows[l, :, rows]
+            for g, block in enumerate(cell.recurrent):
+                matmul(da[block], panels.recurrent_back[l, g], ds[l, 0], True)
             if l > 0:
-                ds[l - 1, 0] += np.tensordot(da[inputs], w.stacked[l - 1], 2)
+                for g, block in enumerate(cell.input):
+                    matmul(da[block], panels.stacked_back[l - 1, g], ds[l - 1, 0], True)
     return norms
 
 
 def _by_output(network: Network, work: model.Work) -> Array:
-    """The gradient of the last loss by what softmax and attention read of the top layer (T, H)."""
-    w = network.weights
-    dy: Array = np.zeros_like(work.dy)
-    dlogits = work.logits[0, -1].copy()  # p, so far
-    dlogits[work.targets[-1]] -= 1
-    dy[-1] = dlogits @ w.out[0]
+    """The gradient of the last losses by what softmax and attention read of the top layer (T*B, H)."""
+    w, batch = network.weights, work.ds_rows.shape[2]
+    dy: Array = np.zeros_like(work.dy_rows)
+    dlogits = work.logits[0, -batch:].copy()  # p, so far
+    dlogits[np.arange(batch), work.targets[-batch:]] -= 1
+    dy[-batch:] = dlogits @ w.out[0]
     if network.config.attention:
         work.dcontext[...] = 0
-        work.dcontext[-1] = dlogits @ w.context[0]
+        work.dcontext[-batch:] = dlogits @ w.context[0]
         attention.backward(work, np.zeros_like(w.lag))
         dy += np.tensordot(work.attend, w.attend, ((0, 2), (0, 1)))
     return dy

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from .config import symbol
 from .curves import Point, Run, labels, smoothed
 from .errors import CharrnnError
 
@@ -110,7 +111,7 @@ def _unit(runs: Sequence[Run], over: str) -> tuple[str, float]:
 
 
 def _symbol(runs: Sequence[Run]) -> str:
-    return "byte" if all(run.config.get("level") == "byte" for run in runs) else "character"
+    return symbol("byte" if all(run.config.get("level") == "byte" for run in runs) else "char")
 
 
 def _scales(axes: Any, runs: Sequence[Run], unit: str) -> None:

@@ -25,6 +25,13 @@ def code_points(text: str) -> Ids:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
+def places(indices: Ids, newlines: Ids) -> Ids:
+    """Line and column (n, 2), from 1, of the characters at `indices` (n,) of a text with these newlines."""
+    before = np.searchsorted(newlines, indices)
+    begun = np.concatenate([[-1], newlines])[before]
+    return np.stack([before + 1, indices - begun], axis=1)
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The characters a model knows; a character's id is its place in `points`, the sorted code points."""

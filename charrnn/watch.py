@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import CharrnnError
 from .evaluation import CHUNK
 from .kernels import model
 from .network import Network
@@ -36,14 +37,18 @@ class Watched:
     attention: Array | None  # (n, window) bytes, 255 times the weight of the output 0, 1, 2 ... steps back
 
 
+REMEDY = "its weights are too large: train it again, with a lower --lr or --clip-norm"
+
+
 def watch(network: Network, ids: Ids, top: int) -> Watched:
     """Read a text (n,), as one sequence, with the kernels that score and train.
 
+    Errors: CharrnnError for a network whose states or losses overflow.
     Cost: the forward pass of one sequence alone; memory for H values a signal, layer and character.
     """
     network.pack(back=False)
     n, config, top = len(ids), network.config, min(top, network.vocab_size)
-    shard, names = network.shard(1, CHUNK), [*_states(network), *_gates(network)]
+    shard, names = network.shard(1, CHUNK), [*states(network), *_gates(network)]
     signals = [
         Signal(layer + 1, name, np.empty((config.hidden_size, n), np.float32))
         for layer in range(config.num_layers)
@@ -59,10 +64,21 @@ def watch(network: Network, ids: Ids, top: int) -> Watched:
         work = shard.work(stop - start)
         guesses[after], chances[after] = _likeliest(work.logits[0], top)
         for signal in signals:
-            signal.values[:, start:stop] = _values(network, work, signal).T
+            with np.errstate(over="ignore"):  # told below
+                signal.values[:, start:stop] = _values(network, work, signal).T
+            _refuse_overflow(signal.values[:, start:stop], start, f"{signal.name} of layer {signal.layer}")
+        _refuse_overflow(nats[None, start + 1 : stop + 1], start, "the loss after it")
         if attention is not None:
             attention[start:stop] = _looked(work.share[0], config.attention)
     return Watched(nats[:n], guesses[:n], chances[:n], signals, attention)
+
+
+def _refuse_overflow(values: Array, start: int, what: str) -> None:
+    """Errors: CharrnnError if some of `values` (any, T), of the characters from `start` on, is not finite."""
+    finite = np.isfinite(values).all(axis=0)
+    if not finite.all():
+        at = start + int(finite.argmin()) + 1
+        raise CharrnnError(f"the model overflows at character {at} of the text: {what} is not finite", REMEDY)
 
 
 def to_bytes(values: Array, low: float, high: float) -> Array:
@@ -75,15 +91,16 @@ def _gates(network: Network) -> dict[str, int]:
     return getattr(sys.modules[type(network.cell).__module__], "GATES", {})
 
 
-def _states(network: Network) -> list[str]:
+def states(network: Network) -> list[str]:
+    """What a layer carries from character to character: h, and the c of an lstm."""
     return ["h", "c", *(f"s{i}" for i in range(2, network.cell.states))][: network.cell.states]
 
 
 def _values(network: Network, work: model.Work, signal: Signal) -> Array:
     """What a signal's units did in a chunk of one sequence (T, H)."""
-    states = _states(network)
-    if signal.name in states:
-        values: Array = work.s[signal.layer - 1, states.index(signal.name), 1:]
+    carried = states(network)
+    if signal.name in carried:
+        values: Array = work.s[signal.layer - 1, carried.index(signal.name), 1:]
     else:
         values = work.a[signal.layer - 1, _gates(network)[signal.name]]
     return values

@@ -35,7 +35,8 @@ ROWS = [
         "watch",
         "explain",
     ),
-    *("sampling", "scoring", "run_files", "plan", "training", "benchmark_torch", "benchmark", "explain_page"),
+    *("sampling", "scoring", "run_files", "plan", "training", "benchmark_torch", "benchmark"),
+    *("explain_data", "explain_page"),
     *("api", "curves", "plot"),
     *("cli", "__main__"),
 ]

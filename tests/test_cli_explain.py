@@ -7,10 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
+import support
 from program import TEXT, run, shell, terminal
+from rich.cells import cell_len
 from support import STEERING
 
 import charrnn
+from charrnn import checkpoint
+from charrnn.checkpoint import Checkpoint
+from charrnn.escape import visible
+from charrnn.text import Vocabulary
 
 pytest_plugins = ["trained"]
 
@@ -101,9 +107,36 @@ def test_unknown_characters_are_left_out_and_counted(folder):
     given = ("a\u2603" + SAMPLE).encode()
     done = run("explain", "model.npz", "-", "--unknown", "skip", cwd=folder, stdin=given)
     assert done.code == 0 and "\n1 characters that the model never saw were left out\n" in done.err
+    for row in done.out.decode().splitlines():
+        line, column, *_, came = row.split("\t")[:5]
+        there = given.decode().split("\n")[int(line) - 1] + "\n"
+        assert visible(there[int(column) - 1]) == came.replace("\\\\", "\\")
+
+
+def test_a_model_of_bytes_has_a_table_that_80_columns_hold(folder):
+    vocabulary = Vocabulary.of_bytes()
+    source = Checkpoint(support.network("gru", 256), vocabulary, {})
+    checkpoint.save(folder / "bytes.npz", source)
+    text = "\u00fcber \u6f22\u5b57\u6f22\u5b57 \U0001f600\n" * 4
+    (folder / "wide.txt").write_text(text, encoding="utf-8")
+    with terminal("explain", "bytes.npz", "wide.txt", cwd=folder, columns=80, NO_COLOR="1") as tty:
+        assert tty.end() == 0
+    note, header, *rows = tty.shown.replace("\r\n", "\n").splitlines()
+    assert " bits per byte" in note and header.split()[0] == "line"
+    whole = (
+        "".join(c + "\u00b7" * (len(c.encode()) - 1) for c in text)
+        .replace("\n", "\\n")
+        .replace(" ", "\u2423")
+    )
+    starts = [row for row in rows if row[:4].strip().isdigit()]
+    assert len(starts) == 10 and "\u2026" not in tty.shown
+    for row in starts:
+        before = row[row.index(".") + 3 :].split()[0]
+        assert before in whole and 0 < cell_len(before) <= 18
+    assert max(map(cell_len, rows)) <= 80 and len(rows) <= 30
 
 
 def test_a_text_too_long_is_refused_before_it_ends(folder):
     done = shell("yes was | $CHARRNN explain model.npz -; echo ${PIPESTATUS[1]}; true", cwd=folder)
     assert done.out == b"1\n"
-    assert "stdin has more than 20,000 characters" in done.err and "head -c 20000" in done.err
+    assert "stdin has more than 20,000 characters" in done.err and "head -n 300 FILE" in done.err

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from support import CELLS
 
 import charrnn
-from charrnn import explain
+from charrnn import corpus, explain, explain_data
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig
-from charrnn.errors import TextError, UsageError
+from charrnn.errors import CharrnnError, TextError, UsageError
 from charrnn.network import Network
 from charrnn.text import Vocabulary
 
@@ -130,11 +130,49 @@ def counter() -> Checkpoint:
     return Checkpoint(net, vocabulary, {})
 
 
+def test_the_ranking_has_all_that_is_carried_or_what_is_asked_for():
+    found = explained(model("lstm", num_layers=2, hidden=10), 2000)
+    both, parts = found.ranking(), {name: found.ranking(name) for name in "hc"}
+    assert {tracked.signal for tracked in both} == {"h", "c"}
+    for name, part in parts.items():
+        assert {tracked.signal for tracked in part} == {name}
+    every = sorted([*parts["h"], *parts["c"]], key=lambda tracked: -tracked.score)
+    for thing in {tracked.tracks for tracked in both}:
+        best = [tracked for tracked in every if tracked.tracks == thing][: explain.BEST]
+        assert {*best} == {tracked for tracked in both if tracked.tracks == thing}
+    assert {tracked.signal for tracked in found.ranking("f")} == {"f"}
+    with pytest.raises(UsageError, match="the signal is 'nonsense'; choose one of: h, c, i, f, o"):
+        found.ranking("nonsense")
+
+
+@pytest.mark.parametrize("scale, at", [(3e38, 1), (1e30, 2)])
+def test_a_network_that_overflows_is_refused_in_one_line(scale, at):
+    """Finite weights, as a stranger's file may have them; warnings would be errors here."""
+    source = model("rnn_relu", num_layers=2)
+    source.network.flat[...] = scale
+    with pytest.raises(CharrnnError, match=f"overflows at character {at} .* h of layer 1 .*--lr"):
+        explained(source)
+
+
+def test_the_largest_numbers_that_do_not_overflow_are_explained():
+    source = model("rnn_relu", embed_size=2)
+    source.network.weights.recurrent[...] = 0
+    source.network.weights.bias[...] = 3e38
+    source.network.weights.out[...] = 1e-38
+    found = explained(source)
+    assert all(np.isfinite(signal.values).all() for signal in found.watched.signals)
+    source.network.weights.bias[...] = np.linspace(1e38, 3e38, 6)
+    source.network.weights.input[...] = np.random.default_rng(0).uniform(-3e37, 3e37, (1, 6, 2))
+    found = explained(source)
+    assert all(tracked.score <= 1 for tracked in found.ranking())
+    json.dumps(explain_data.data(found) | {"lags": []}, allow_nan=False)
+
+
 def test_a_unit_that_counts_is_ranked_first():
     source = counter()
     text = "a (b(c) a)\n((b c) (a(b)) c)\n" * 10
     ranking = explain.explain(source, source.vocabulary.encode(text)).ranking()
-    assert ranking[0] == explain.Tracked(1, 2, "depth of brackets", 1.0, 1)
+    assert ranking[0] == explain.Tracked(1, "h", 2, "depth of brackets", 1.0, 1)
     assert [tracked.score for tracked in ranking] == sorted((t.score for t in ranking), reverse=True)
     named = [tracked.tracks for tracked in ranking]
     assert set(named) == {"depth of brackets", "line length so far", "word start", "word length so far"}
@@ -148,7 +186,7 @@ def unpacked(packed: str, rows: int) -> NDArray[np.uint8]:
 
 def test_data_holds_what_was_found():
     found = explained(model("lstm", attention=3, num_layers=2))
-    data = json.loads(json.dumps(explain.data(found), allow_nan=False))
+    data = json.loads(json.dumps(explain_data.data(found), allow_nan=False))
     assert data["name"] == "m.npz" and data["summary"].startswith("lstm, 2 x 6 units, attention over 3, ")
     assert data["chars"] == found.characters and data["bits"][0] is None
     np.testing.assert_allclose(data["bits"][1:], found.bits[1:], atol=5.1e-5)
@@ -159,19 +197,28 @@ def test_data_holds_what_was_found():
     assert [(s["layer"], s["name"]) for s in data["signals"]] == [(l, n) for n in "hcifo" for l in (1, 2)]
     values = {(signal.layer, signal.name): signal.values for signal in found.watched.signals}
     for signal in data["signals"]:
-        span = signal["high"] - signal["low"]
-        shown = signal["low"] + span * unpacked(signal["data"], len(signal["units"])) / 255
-        np.testing.assert_allclose(shown, values[signal["layer"], signal["name"]], atol=0.51 * span / 255)
-        assert (signal["low"] == 0) == (signal["name"] in "ifo")
+        low, high = np.array([signal["low"], signal["high"]])[:, :, None]
+        expected = values[signal["layer"], signal["name"]]
+        shown = low + (high - low) * unpacked(signal["data"], len(signal["units"])) / 255
+        assert (np.abs(shown - expected) <= 0.6 * (high - low) / 255).all()
+        np.testing.assert_allclose(high[:, 0], np.abs(expected).max(axis=1), rtol=1e-3)
+        np.testing.assert_array_equal(low, -high if signal["name"] in "hc" else 0 * high)
+    untrained = [entry.pop("untrained") for entry in data["ranking"]]
     assert data["ranking"] == [tracked._asdict() for tracked in found.ranking()]
-    assert data["attention"]["window"] == 3 and data["attention_first_lag"] == 0
+    fresh = Network(found.checkpoint.network.config, len(LETTERS), seed=0)
+    beside = explain.explain(replace(found.checkpoint, network=fresh), found.ids).ranking()
+    best = [max(t.score for t in beside if t.tracks == each.tracks) for each in found.ranking()]
+    assert untrained == best
+    assert data["places"] == found.places.tolist() and data["legible"] is None
+    assert data["symbol"] == "character"
+    assert data["attention"]["window"] == 3
     np.testing.assert_array_equal(unpacked(data["attention"]["data"], LENGTH), found.watched.attention)
 
 
 def test_the_gradient_is_that_of_the_library_beside_untrained_cells():
     source = model("gru", attention=2)
     found = explained(source)
-    lags = explain.data(found)["lags"]
+    lags = explain_data.data(found)["lags"]
     names = ["this model", "rnn, untrained", "gru, untrained", "lstm, untrained"]
     assert [(lag["name"], lag["trained"], len(lag["norms"])) for lag in lags] == [
         (name, name == names[0], explain.LAGS + 1) for name in names
@@ -182,7 +229,7 @@ def test_the_gradient_is_that_of_the_library_beside_untrained_cells():
         net = Network(ModelConfig(cell, 6), len(LETTERS), seed=0)
         beside = explain.gradient_over_lag(net, found.ids, explain.LAGS, explain.POSITIONS).output
         np.testing.assert_allclose(lag["norms"], beside, rtol=1e-3)
-    assert len(explain.data(explained(source, length=2))["lags"][3]["norms"]) == 1
+    assert len(explain_data.data(explained(source, length=2))["lags"][3]["norms"]) == 1
 
 
 def test_a_large_page_has_all_units_of_h_and_the_ranked_ones_of_the_rest(monkeypatch):
@@ -190,15 +237,15 @@ def test_a_large_page_has_all_units_of_h_and_the_ranked_ones_of_the_rest(monkeyp
     monkeypatch.setattr(explain, "POSITIONS", 1)
     found = explain.explain(source, source.vocabulary.encode(text))
     ranked = sorted({tracked.unit for tracked in found.ranking()})
-    sizes = [len(signal["data"]) for signal in explain.data(found)["signals"]]
+    sizes = [len(signal["data"]) for signal in explain_data.data(found)["signals"]]
     assert len(ranked) < 40
     for fit, cut in (
         (5, ""),
         (3, "; of f o the ranked units alone"),
         (0, "; of c i f o the ranked units alone"),
     ):
-        monkeypatch.setattr(explain, "LARGEST", sum(sizes[:fit]))
-        data = explain.data(found)
+        monkeypatch.setattr(explain_data, "LARGEST", sum(sizes[:fit]))
+        data = explain_data.data(found)
         units = [signal["units"] for signal in data["signals"]]
         assert units == [[*range(40)]] * max(1, fit) + [ranked] * min(4, 5 - fit)
         assert data["summary"] == found.summary + cut
@@ -209,20 +256,31 @@ def test_a_large_page_has_all_units_of_h_and_the_ranked_ones_of_the_rest(monkeyp
 def test_bytes_and_controls_are_shown_as_escapes():
     vocabulary = Vocabulary.of_bytes()
     source = Checkpoint(support.network("rnn", 256), vocabulary, {})
-    data = explain.data(explain.explain(source, vocabulary.encode("a\u00e9\n\t\x1b\\")))
-    assert data["chars"] == ["a", "\\xc3", "\\xa9", "\n", "\t", "\\x1b", "\\"]
+    given = "a\u00e9\n\t\x1b\\\U0001f600\udcff"
+    data = explain_data.data(explain.explain(source, vocabulary.encode(given)))
+    smile = ["\\xf0", "\\x9f", "\\x98", "\\x80"]
+    assert data["chars"] == ["a", "\\xc3", "\\xa9", "\n", "\t", "\\x1b", "\\", *smile, "\\xff"]
+    dots = ["\u00b7"] * 3
+    assert data["legible"] == [
+        *("a", "\u00e9", "\u00b7", "\n", "\t", "\\x1b", "\\"),
+        *("\U0001f600", *dots, "\\xff"),
+    ]
+    assert data["symbol"] == "byte"
 
 
-def test_a_file_is_read_up_to_the_limit(tmp_path: Path):
+def test_a_file_is_read_up_to_the_limit(tmp_path: Path, monkeypatch):
     source, path = model("rnn"), tmp_path / "text"
     path.write_text("ab" * 10_000)
     assert len(explain.read(path, source)[0]) == explain.LONGEST
     path.write_text("ab" * 10_000 + "c")
-    with pytest.raises(TextError, match=r"text has more than 20,000 characters; .*head -c 20000"):
+    with pytest.raises(TextError, match=r"text has more than 20,000 characters; .*head -n 300 FILE"):
         explain.read(path, source)
-    path.write_text("a?b!c")
-    ids, skipped = explain.read(path, source, unknown="skip")
-    assert (source.vocabulary.decode(ids), skipped) == ("abc", 2)
+    path.write_text("a?b\n?!\n!c")
+    ids, places, skipped = explain.read(path, source, unknown="skip")
+    assert (source.vocabulary.decode(ids), skipped) == ("ab\n\nc", 4)
+    assert places.tolist() == [[1, 1], [1, 3], [1, 4], [2, 3], [3, 2]]
+    monkeypatch.setattr(corpus, "BLOCK", 2)
+    np.testing.assert_array_equal(explain.read(path, source, unknown="skip").places, places)
     with pytest.raises(TextError, match="never saw"):
         explain.read(path, source)
     for text in ("", "a", "?a?"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from support import CELLS
 
 import charrnn
+from charrnn import lag
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import TextError, UsageError
 from charrnn.lag import gradient_over_lag
@@ -83,6 +84,11 @@ def test_the_norms_are_those_of_the_plain_equations(cell, num_layers, embed_size
     """Positions whose windows overlap, the first at the text's start; lags beyond what is attended to."""
     sizes = {"num_layers": num_layers, "embed_size": embed_size, "attention": attention, "dtype": "float64"}
     agrees(support.network(cell, 5, 3, **sizes), length=12, lags=5, ends=[5, 7, 10])
+
+
+def test_positions_are_taken_a_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(lag, "BATCH", 2)
+    agrees(support.network("gru", 5, 3, attention=2, dtype="float64"), length=12, lags=5, ends=[5, 7, 10])
 
 
 @pytest.mark.parametrize("attention", [0, 200])

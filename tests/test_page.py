@@ -12,7 +12,8 @@ import support
 from colours import contrast, luminance, painted
 
 from charrnn.checkpoint import Checkpoint
-from charrnn.explain import Explanation, data, explain
+from charrnn.explain import Explanation, explain
+from charrnn.explain_data import data
 from charrnn.explain_page import render
 from charrnn.text import Vocabulary
 
@@ -100,14 +101,16 @@ def test_a_unit_colours_the_text(show, explained, content, layer, signal, unit):
     page = show(content)
     choose_unit(page, layer, signal, unit)
     values = next(s.values for s in explained.watched.signals if s[:2] == (layer, signal))[unit]
-    low, _, high = numbers(page.locator("#ticks").inner_text())
+    ticks = numbers(page.locator("#ticks").inner_text())
+    packed = next(s for s in content["signals"] if (s["layer"], s["name"]) == (layer, signal))
+    low, high = packed["low"][unit], packed["high"][unit]
     assert low == (0 if signal == "f" else -high)
-    high = next(s["high"] for s in content["signals"] if (s["layer"], s["name"]) == (layer, signal))
-    low = np.sign(low) * high
+    assert ticks == pytest.approx([low, (low + high) / 2, high], abs=(high - low) / 50)
     expect_colours(page, ((values - low) / (high - low)).tolist())
     page.locator(EVERY).nth(20).hover()
     shown = numbers(page.locator("#activation").inner_text())[-1]
-    assert shown == pytest.approx(values[20], abs=(high - low) / 510 + 0.0006)
+    assert shown == pytest.approx(values[20], abs=(high - low) / 30)
+    assert len(str(shown)) <= 5
 
 
 def test_the_ranking_names_its_units_and_chooses_them(show, content):
@@ -116,22 +119,47 @@ def test_the_ranking_names_its_units_and_chooses_them(show, content):
     assert len(entries) >= 10
     rows = page.locator("#ranking label").all_inner_texts()
     for row, entry in zip(rows, entries, strict=True):
-        assert entry["tracks"] in row and f"{entry['layer']} · {entry['unit']}" in row
+        assert entry["tracks"] in row and f"{entry['layer']} · {entry['signal']} {entry['unit']}" in row
         assert numbers(row)[-1] == pytest.approx(entry["score"] * entry["sign"], abs=0.0051)
-    page.locator("#ranking label").nth(3).click()
-    page.get_by_text(f"Layer {entries[3]['layer']}, unit {entries[3]['unit']}, h: tracks").wait_for()
-    assert page.locator("#unit").input_value() == str(entries[3]["unit"])
+    ticks = page.locator("#ranking .bar b").evaluate_all("all => all.map(e => parseFloat(e.style.left))")
+    assert ticks == pytest.approx([100 * entry["untrained"] for entry in entries])
+    for signal in "hc":
+        number = next(i for i, entry in enumerate(entries) if entry["signal"] == signal)
+        page.locator("#ranking label").nth(number).click()
+        expect_meaning(page, entries[number])
+        assert page.locator("#unit").input_value() == str(entries[number]["unit"])
+        assert page.locator("#signal").input_value() == signal
+        assert page.locator("#ranking label").nth(number).locator("input").is_checked()
+
+
+def test_a_unit_has_the_scores_of_the_chosen_signal_alone(show, content):
+    page, kept = show(content), {(e["layer"], e["signal"], e["unit"]) for e in content["ranking"]}
+    layer, signal, unit = next(
+        key for key in sorted(kept) if (key[0], "hc".replace(key[1], ""), key[2]) not in kept
+    )
+    choose_unit(page, layer, "hc".replace(signal, ""), unit)
+    assert "tracks" not in page.locator("#meaning").inner_text()
+    choose_unit(page, layer, signal, unit)
+    assert "tracks" in page.locator("#meaning").inner_text()
+
+
+def expect_meaning(page: Any, entry: dict[str, Any]) -> None:
+    """The legend says what this entry of the ranking does."""
+    page.get_by_text(f"Layer {entry['layer']}, unit {entry['unit']}, {entry['signal']}: tracks").wait_for()
 
 
 def test_attention_colours_what_the_marked_character_looked_at(show, explained, content):
     page = show(content)
     page.get_by_role("radio", name="Attention").check()
     page.locator(EVERY).nth(40).hover()
-    row = explained.watched.attention[40].astype(float)
-    page.locator("#ticks").get_by_text(f"{row.max() / 255:.2f}").wait_for()
+    row = explained.watched.attention[39].astype(float)  # what was read before it made the guesses
+    page.wait_for_function(
+        "wanted => document.querySelectorAll('#text [class]:not([class=\"\"])').length === wanted", arg=8
+    )
+    assert numbers(page.locator("#ticks").inner_text())[-1] == pytest.approx(row.max() / 255, abs=0.0051)
     expected: list[float | None] = [None] * len(TEXT)
     for lag, weight in enumerate(row):
-        expected[40 - lag] = weight / row.max()
+        expected[39 - lag] = weight / row.max()
     expect_colours(page, expected)
 
 
@@ -212,11 +240,9 @@ def test_the_keyboard_alone_works_the_page(show, content):
     assert page.evaluate("document.activeElement.id") == "text"
     page.keyboard.press("Tab")
     page.keyboard.press("Space")  # the first of the ranking
-    best = content["ranking"][0]
-    page.get_by_text(f"Layer {best['layer']}, unit {best['unit']}, h: tracks").wait_for()
+    expect_meaning(page, content["ranking"][0])
     page.keyboard.press("ArrowDown")
-    second = content["ranking"][1]
-    page.get_by_text(f"Layer {second['layer']}, unit {second['unit']}, h: tracks").wait_for()
+    expect_meaning(page, content["ranking"][1])
 
 
 def test_arrows_move_the_mark_through_the_text_and_say_what_it_is_on(show, content):
@@ -286,6 +312,14 @@ def test_a_narrow_window_needs_no_sideways_scrolling(show, content, width):
     page.locator("#text").scroll_into_view_if_needed()
     panel = page.locator("#detail").bounding_box()
     assert panel["y"] + panel["height"] <= 800, "the guesses are not in sight of the text"
+
+
+def test_a_choice_below_the_text_brings_it_into_sight(show, content):
+    page = show(content, width=360)
+    page.locator("#ranking label").nth(2).click()
+    expect_meaning(page, content["ranking"][2])
+    for part in ("#legend", "#text"):
+        assert -1 < page.locator(part).bounding_box()["y"] < 400, part
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

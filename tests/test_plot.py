@@ -118,6 +118,8 @@ def test_a_picture_is_written_or_goes_to_stdout(folder):
     assert (done.code, done.out, done.err) == (0, b"", "wrote curves.png\n")
     assert (folder / "curves.png").read_bytes().startswith(PNG)
     joined = (folder / "gru.jsonl").read_bytes() + (folder / "lstm.jsonl").read_bytes()
+    made = run("plot", "gru.jsonl", "-o", "new/x.svg", cwd=folder)
+    assert made.code == 0 and [path.name for path in (folder / "new").iterdir()] == ["x.svg"]
     piped = run("plot", "-", "-o", "-", "--format", "svg", "--over", "seconds", cwd=folder, stdin=joined)
     assert (piped.code, piped.err) == (0, "")
     assert "30" in texts(piped.out) and any(
@@ -141,7 +143,7 @@ def test_a_picture_is_written_or_goes_to_stdout(folder):
         (["missing.jsonl"], 1, ["missing.jsonl cannot be read: No such file"]),
         (["gru.jsonl", "text.txt"], 1, ["text.txt, line 1", "charrnn train wrote"]),
         (["-"], 1, ["stdin has no losses"]),
-        (["gru.jsonl", "-o", "missing/x.png"], 1, ["missing/x.png cannot be written", "--out"]),
+        (["gru.jsonl", "-o", "text.txt/x.png"], 1, ["text.txt cannot be written", "--out"]),
     ],
 )
 def test_one_line_says_what_is_wrong(arguments, code, words, folder):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import UNKNOWN, EvalConfig, at_least, one_of
+from ..config import UNKNOWN, EvalConfig, at_least, one_of, symbol
 from .files import make_folder, refuse_output
 from .options import option
 from .output import write
@@ -59,13 +59,14 @@ def explain(
     from .console import explain_compiling, note
 
     model = load(checkpoint)
-    ids, skipped = library.read(text, model, encoding, unknown)
+    ids, places, skipped = library.read(text, model, encoding, unknown)
     with explain_compiling(quiet):
         short = library.explain(model, ids[:2])
         if out:
             short.lags()
-    explained = library.explain(model, ids, checkpoint.name, top)
-    note(f"{explained.summary}; {explained.bits[1:].mean():.4f} bits per character", quiet)
+    explained = library.explain(model, ids, checkpoint.name, top, places)
+    per = symbol(model.vocabulary.level)
+    note(f"{explained.summary}; {explained.bits[1:].mean():.4f} bits per {per}", quiet)
     if skipped:
         note(f"{skipped:,} characters that the model never saw were left out", quiet)
     if out:
@@ -80,7 +81,7 @@ def explain(
 def write_page(explained: Explanation, out: Path) -> int:
     """The page into a file or, for -, to stdout; its size in bytes."""
     from ..atomic import replacing
-    from ..explain import data
+    from ..explain_data import data
     from ..explain_page import render
 
     page = render(data(explained))

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from ..atomic import replacing
 from ..config import one_of
 from ..curves import read
-from ..errors import CharrnnError, UsageError
+from ..errors import UsageError
 from ..plot import KINDS, draw
-from .files import refuse_output, refuse_to_read_stdin_twice
+from .files import make_folder, refuse_output, refuse_to_read_stdin_twice
 from .options import option
 
 OVER = ("chars", "seconds")
@@ -49,14 +50,13 @@ def plot(
     to_stdout = str(out) == "-"
     if not to_stdout:
         refuse_output(out, logs, force)
+        make_folder(out.parent, "--out")
     if to_stdout and kind == "png" and sys.stdout.isatty():
         raise UsageError("a PNG is nothing for a terminal", "name a file with --out")
     picture = draw([run for log in logs for run in read(log)], over, kind)
     if to_stdout:
         sys.stdout.buffer.write(picture)
         return
-    try:
-        out.write_bytes(picture)
-    except OSError as error:
-        raise CharrnnError(f"{out} cannot be written: {error.strerror}", "choose another --out") from None
+    with replacing(out) as file:
+        file.write(picture)
     note(f"wrote {out}", quiet)

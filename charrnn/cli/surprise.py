@@ -6,6 +6,7 @@ import sys
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST = 10  # surprising characters
 CONTEXT = 16  # characters before one
+COLUMNS = 18  # that these have on a terminal
 # bits below which a colour is taken: steps of cividis, which rise in brightness for the colour-blind too
 SCALE = [
     (1.0, "#ffffff on #00224e"),
@@ -30,8 +32,9 @@ SCALE = [
 
 
 class Row(NamedTuple):
-    """A surprising character; line and column count from 1."""
+    """A surprising character; line and column count from 1, `at` from 0."""
 
+    at: int
     line: int
     column: int
     bits: float
@@ -50,17 +53,17 @@ def show(explained: Explanation) -> None:
     if colour:
         console.print(coloured(explained), soft_wrap=True)
         console.print(legend(), end="\n\n")
-    console.print(table(rows, "bold" if colour else ""))
+    console.print(table(rows, explained.legible, "bold" if colour else ""))
 
 
 def surprises(explained: Explanation) -> list[Row]:
     """The MOST surprising characters, the most surprising first."""
     characters, bits, guesses = explained.characters, explained.bits.tolist(), explained.guesses
-    text, rows = "".join(characters), []
-    for at in sorted(range(1, len(text)), key=lambda at: -bits[at])[:MOST]:
-        line, begun = text.count("\n", 0, at) + 1, text.rfind("\n", 0, at) + 1
-        before = text[max(0, at - CONTEXT) : at]
-        rows.append(Row(line, at - begun + 1, bits[at], before, characters[at], guesses[at]))
+    rows = []
+    for at in sorted(range(1, len(bits)), key=lambda at: -bits[at])[:MOST]:
+        line, column = explained.places[at].tolist()
+        before = "".join(characters[max(0, at - CONTEXT) : at])
+        rows.append(Row(at, line, column, bits[at], before, characters[at], guesses[at]))
     return rows
 
 
@@ -74,19 +77,30 @@ def fields(row: Row) -> str:
     )
 
 
-def table(rows: list[Row], bold: str) -> Table:
-    """The rows for a person; bold: the style of what matters, or none."""
+def table(rows: list[Row], legible: list[str], bold: str) -> Table:
+    """The rows for a person; legible: the text; bold: the style of what matters, or none."""
     result = Table(box=None, header_style=bold, pad_edge=False)
     for name in ("line", "column", "bits", "after"):
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("came", style=bold, no_wrap=True)
-    result.add_column("expected")
+    result.add_column("expected", overflow="fold")
     for row in rows:
         guesses = [f"{shown(guess)}:{chance:.3f}" for guess, chance in row.guesses]
-        told = (row.before, row.character)
-        cells = [str(row.line), str(row.column), f"{row.bits:.2f}", *map(shown, told), "  ".join(guesses)]
+        told = (ending(legible[max(0, row.at - CONTEXT) : row.at]), shown(row.character))
+        cells = [str(row.line), str(row.column), f"{row.bits:.2f}", *told, "  ".join(guesses)]
         result.add_row(*map(Text, cells))
     return result
+
+
+def ending(characters: list[str]) -> str:
+    """As many of the last as fit into COLUMNS."""
+    fitting = ""
+    for character in reversed(characters):
+        longer = shown(character) + fitting
+        if cell_len(longer) > COLUMNS:
+            break
+        fitting = longer
+    return fitting
 
 
 def shown(text: str) -> str:
@@ -101,7 +115,7 @@ def style(bits: float) -> str:
 def coloured(explained: Explanation) -> Text:
     """The text; a line end is marked, so that it has a colour too."""
     text = Text()
-    pairs = zip(explained.characters, map(style, explained.bits.tolist()), strict=True)
+    pairs = zip(explained.legible, map(style, explained.bits.tolist()), strict=True)
     for name, group in groupby(pairs, key=lambda pair: pair[1]):
         part = visible("".join(character for character, _ in group), keep="\n\t")
         text.append(part.replace("\n", "\u21b5\n"), style=name)

@@ -35,7 +35,7 @@ function chooseUnit(layer, name, number) {
   const box = at("unit");
   [box.min, box.max, box.value] = [signal.units[0], signal.units.at(-1), unit];
   for (const row of at("ranking").querySelectorAll("input"))
-    row.checked = row.checked && row.entry.layer === layer && row.entry.unit === unit;
+    row.checked = row.checked && row.entry.layer === layer && row.entry.unit === unit && row.entry.signal === signal.name;
   values = null;
   choose("unit");
 }
@@ -57,11 +57,18 @@ at("controls").addEventListener("submit", (event) => event.preventDefault());
 function ranked(entry) {
   const input = element("input"), fill = element("i");
   [input.type, input.name, input.entry] = ["radio", "ranked", entry];
-  input.addEventListener("change", () => chooseUnit(entry.layer, "h", entry.unit));
+  input.addEventListener("change", () => {
+    chooseUnit(entry.layer, entry.signal, entry.unit);
+    at("legend").scrollIntoView({ block: "nearest" }); // in a narrow window the text is above
+  });
+  const bar = element("div", entry.sign < 0 ? "bar low" : "bar high", fill), tick = element("b");
   fill.style.width = `${100 * entry.score}%`;
+  tick.style.left = `${100 * entry.untrained}%`;
+  bar.title = `an untrained network's best: ${entry.untrained.toFixed(2)}`;
+  bar.append(tick);
   return element("label", "", input, element("span", "", entry.tracks),
-    element("span", "quiet", `${entry.layer} · ${entry.unit}`),
-    element("div", entry.sign < 0 ? "bar low" : "bar high", fill),
+    element("span", "quiet", `${entry.layer} · ${entry.signal} ${entry.unit}`),
+    bar,
     element("span", "score", signed(entry.score * entry.sign)));
 }
 
@@ -69,6 +76,8 @@ document.title = `${data.name} · charrnn explain`;
 at("name").textContent = data.name;
 at("summary").textContent = data.summary;
 at("bpc").textContent = data.bpc === null ? "–" : data.bpc.toFixed(3);
+at("per").textContent = `bits per ${data.symbol}`;
+at("what-many").textContent = `${data.symbol}s`;
 at("count").textContent = size.toLocaleString("en");
 at("ramp").append(...Array.from({ length: STEPS }, (_, k) => element("span", `k${k}`)));
 at("ranking").append(...data.ranking.map(ranked));
@@ -80,5 +89,5 @@ mark(Math.min(1, size - 1));
 themed();
 if (data.lags.length) {
   tabulate(at("norms"), data.lags);
-  new ResizeObserver(() => drawPlot(at("plot"), data.lags)).observe(at("plot"));
+  new ResizeObserver(() => drawPlot(at("plot"), data.lags, `${data.symbol}s back`)).observe(at("plot"));
 }

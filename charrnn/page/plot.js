@@ -27,7 +27,7 @@ function path(norms, x, y, low) {
   return drawn;
 }
 
-function drawPlot(box, lags) {
+function drawPlot(box, lags, unit) {
   const width = Math.max(box.clientWidth, 240), height = Math.min(320, 140 + width / 4);
   const names = Math.min(Math.max(...lags.map((lag) => lag.name.length)) * 6.4 + 40, width / 2);
   const [left, right, top, bottom] = [40, width - names, 8, height - 34];
@@ -42,7 +42,7 @@ function drawPlot(box, lags) {
   const every = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((s) => x(s) - left >= 48) ?? 1000;
   for (let lag = 0; lag <= last; lag += every)
     root.append(svg("text", { x: x(lag), y: bottom + 16, "text-anchor": "middle" }, lag));
-  root.append(svg("text", { x: (left + right) / 2, y: height - 2, "text-anchor": "middle" }, "characters back"));
+  root.append(svg("text", { x: (left + right) / 2, y: height - 2, "text-anchor": "middle" }, unit));
   const order = lags.map((lag, index) => ({ ...lag, dash: lag.trained ? "" : DASHES[1 + (index % (DASHES.length - 1))] }));
   const ends = order.map((lag) => ({ lag, at: y(Math.max(lag.norms.at(-1) ?? 10 ** high, 10 ** low)) }));
   ends.sort((a, b) => a.at - b.at);

@@ -2,6 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const size = data.chars.length;
+const legible = data.legible ?? data.chars; // of bytes: a character at the first of its bytes
 const NAMES = { "\n": "newline", " ": "space", "\t": "tab", "\u00a0": "no-break space" };
 const GLYPHS = { "\n": "↵", " ": "␣", "\t": "⇥", "\u00a0": "⍽" };
 const ordinal = (n) => n + (["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th");
@@ -10,7 +11,12 @@ const ordinal = (n) => n + (["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 1
 const visible = (char) => GLYPHS[char] ?? char.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) =>
   "U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0"));
 const named = (char) => (NAMES[char] ? `${GLYPHS[char]} ${NAMES[char]}` : visible(char));
-const signed = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+const signed = (value, digits = 2, text = value.toFixed(digits)) => text.replaceAll("-", "−");
+// With as many digits as a byte tells of a range
+function fitting(value, range) {
+  if (range > 1e6 || range < 1e-6) return signed(value, 0, value.toExponential(1));
+  return signed(value, Math.max(0, Math.floor(Math.log10(255 / range))));
+}
 const percent = (share) => `${(100 * share).toFixed(2)} %`;
 
 function element(tag, className, ...content) {
@@ -20,14 +26,13 @@ function element(tag, className, ...content) {
   return made;
 }
 
-// One span a character; its expandos say where it is. A line is a block of its own, so that the browser styles and
+// One span a character; its expando says which. A line is a block of its own, so that the browser styles and
 // draws only the lines in sight: a new colouring of 20,000 characters then costs what a screenful does.
 let line = element("div");
 at("text").append(line);
-const spans = data.chars.map((char, i) => {
+const spans = legible.map((char, i) => {
   const kept = char in GLYPHS, span = element("span", "", kept ? char : visible(char));
-  if (!kept && visible(char) !== char) span.dataset.mark = "";
-  [span.number, span.row, span.column] = [i, at("text").childElementCount, line.childElementCount + 1];
+  span.number = i;
   line.append(span);
   if (char === "\n") {
     span.dataset.end = "";
@@ -64,32 +69,36 @@ let values = null, weights = null; // bytes of the chosen unit, and of attention
 function legend(meaning, two, low, high, more = "") {
   paint(theme(), two);
   at("meaning").textContent = meaning;
-  const ticks = [low, (low + high) / 2, high].map((v) => signed(v, high - low > 5 && (low + high) % 2 === 0 ? 0 : 2));
+  const places = [low, (low + high) / 2, high], whole = places.every(Number.isInteger);
+  const ticks = places.map((v) => (whole ? signed(v, 0) : fitting(v, high - low)));
   at("ticks").replaceChildren(...ticks.map((tick, t) => element("span", "", tick + (t === 2 ? more : ""))));
 }
 
 const highest = data.bits.reduce((most, bits) => Math.max(most, bits ?? 0), 0);
 const top = Math.min(Math.max(Math.ceil(highest), 1), 8); // bits at the scale's end
 function bySurprise() {
-  legend("Surprise: bits that each character cost", false, 0, top, highest > top ? "+ bits" : " bits");
+  legend(`Surprise: bits that each ${data.symbol} cost`, false, 0, top, highest > top ? "+ bits" : " bits");
   colour(Int8Array.from(data.bits, (bits) => (bits === null ? -1 : step(bits, 0, top))));
 }
 
-// A signal that goes below zero has a scale of two colours, with zero in its middle
-const span = (of) => (of.low < 0 ? [-Math.max(-of.low, of.high), Math.max(-of.low, of.high)] : [0, of.high]);
-const valueOf = (byte) => signal.low + ((signal.high - signal.low) * byte) / 255;
+// The range of the chosen unit: below zero and above it the same, and then with two colours
+function range() {
+  const u = signal.units.indexOf(unit);
+  return [signal.low[u], signal.high[u]];
+}
+const valueOf = (byte) => range()[0] + ((range()[1] - range()[0]) * byte) / 255;
 
 async function byUnit() {
   const [of, number] = [signal, unit];
   const all = await unpack(of);
   if (mode !== "unit" || of !== signal || number !== unit) return; // something else was chosen meanwhile
-  const start = of.units.indexOf(number) * size, [low, high] = span(of);
+  const start = of.units.indexOf(number) * size, [low, high] = range();
   values = all.subarray(start, start + size);
-  const table = Int8Array.from({ length: 256 }, (_, byte) => step(valueOf(byte), low, high));
-  const tracked = data.ranking.filter((r) => r.layer === of.layer && r.unit === number)
+  const table = Int8Array.from({ length: 256 }, (_, byte) => step(byte, 0, 255));
+  const tracked = data.ranking.filter((r) => r.layer === of.layer && r.unit === number && r.signal === of.name)
     .map((r) => `${r.tracks} ${signed(r.score * r.sign)}`);
   legend(`Layer ${of.layer}, unit ${number}, ${of.name}` + (tracked.length ? `: tracks ${tracked.join(", ")}` : ""),
-    of.low < 0, low, high);
+    low < 0, low, high);
   colour(Int8Array.from(values, (byte) => table[byte]));
   detail();
 }
@@ -99,13 +108,13 @@ async function byAttention() {
   weights = await unpack(attention);
   if (mode !== "attention") return;
   const wanted = new Int8Array(size).fill(-1);
-  const row = weights.subarray(marked * attention.window, (marked + 1) * attention.window);
+  const row = weights.subarray(Math.max(0, marked - 1) * attention.window, marked * attention.window);
   const most = Math.max(1, ...row);
   row.forEach((byte, lag) => {
-    const i = marked - lag - data.attention_first_lag;
+    const i = marked - 1 - lag;
     if (i >= 0) wanted[i] = step(byte, 0, most);
   });
-  legend("Attention: where the model looked, having read the marked character, to guess the next", false, 0, most / 255);
+  legend(`Attention: where the model looked, having read up to the ${data.symbol} before the mark, to guess the marked one`, false, 0, most / 255);
   colour(wanted);
 }
 
@@ -122,19 +131,19 @@ function guess(char, share, came) {
 
 function detail() {
   const char = data.chars[marked], bits = data.bits[marked], guesses = data.guesses[marked];
-  at("glyph").textContent = visible(char);
+  at("glyph").textContent = visible(legible[marked]);
   at("what").textContent = NAMES[char] ?? visible(char);
-  at("where").textContent = `line ${spans[marked].row}, column ${spans[marked].column}`;
+  at("where").textContent = `line ${data.places[marked][0]}, column ${data.places[marked][1]}`;
   const place = guesses.findIndex(([guessed]) => guessed === char);
   const chance = place < 0 ? 2 ** -bits : guesses[place][1];
-  at("cost").textContent = bits === null ? "The first character: nothing precedes it, so nothing was expected."
+  at("cost").textContent = bits === null ? `The first ${data.symbol}: nothing precedes it, so nothing was expected.`
     : `${bits.toFixed(2)} bits · ${percent(chance)} · ${place >= 0 ? `${ordinal(place + 1)} guess` : "not guessed"}`;
   const rows = guesses.map(([guessed, share], g) => guess(guessed, share, g === place));
   if (bits !== null && place < 0) rows.push(guess(char, chance, true));
   at("guesses").replaceChildren(...rows);
   at("activation").hidden = mode !== "unit" || !values;
   if (mode === "unit" && values)
-    at("activation").textContent = `Unit ${unit}, ${signal.name}: ${signed(valueOf(values[marked]), 3)}`;
+    at("activation").textContent = `Unit ${unit}, ${signal.name}: ${fitting(valueOf(values[marked]), range()[1] - range()[0])}`;
 }
 
 function mark(i) {
@@ -151,7 +160,7 @@ function pin(i) {
   const [bits, guesses] = [data.bits[i], data.guesses[i]];
   const expected = guesses.slice(0, 3).map(([char, share]) => `${NAMES[char] ?? visible(char)} ${(100 * share).toFixed(0)} %`);
   at("live").textContent = `${NAMES[data.chars[i]] ?? visible(data.chars[i])}` +
-    (bits === null ? ", first character" : `, ${bits.toFixed(2)} bits. Expected: ${expected.join(", ")}`);
+    (bits === null ? `, first ${data.symbol}` : `, ${bits.toFixed(2)} bits. Expected: ${expected.join(", ")}`);
 }
 
 // ---- Pointer and keys in the text ----
