@@ -87,7 +87,9 @@ def evaluate(
     reader, tally = Reader(network, team, stopped, ranks), Tally()
     for start in range(0, ranks.share(len(ids)), PIECE):
         tally.add(reader.read(ranks.share(ids[start : start + PIECE])))
-    return None if ranks.highest(stopped()) else tally.score
+        if ranks.highest(stopped()):
+            return None
+    return tally.score
 
 
 def score(network: Network, ids: Ids, team: Team) -> NDArray[np.float64]:

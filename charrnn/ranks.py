@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 # what launchers tell each process of their number: Open MPI; MPICH and Intel MPI; Slurm's srun
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+NUMBERS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
 HEAD_START = 1.0  # seconds for rank 0 to say what went wrong, if it went wrong on all
 
 
@@ -69,8 +70,11 @@ class One:
         """What went wrong here, and on which rank; what went wrong on all is rank 0's to say."""
         return line
 
+    def finish(self) -> None:
+        """All ranks have agreed that they are done."""
+
     def abort(self, code: int) -> None:
-        """End all ranks at once."""
+        """End all ranks at once, unless they are done: others may wait for this one for ever."""
 
 
 class Many(One):
@@ -80,6 +84,7 @@ class Many(One):
         self._mpi, self._comm = mpi, mpi.COMM_WORLD
         self.rank, self.size = self._comm.rank, self._comm.size
         self._begun: list[Any] = []
+        self._finished = False
         here = self._comm.Split_type(mpi.COMM_TYPE_SHARED)
         cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
         self.sharing = sum(not cores.isdisjoint(theirs) for theirs in here.allgather(cores))
@@ -124,12 +129,26 @@ class Many(One):
         time.sleep(HEAD_START if self.rank else 0.0)
         return f"rank {self.rank} of {self.size}: {line}" if self.rank else line
 
+    def finish(self) -> None:
+        self._finished = True
+
     def abort(self, code: int) -> None:
-        self._comm.Abort(code)
+        if not self._finished:
+            self._comm.Abort(code)
 
 
 ONE = One()
 _ranks = [ONE]  # those of this process, once started
+
+
+def told(names: tuple[str, ...]) -> int:
+    """What a launcher said in one of these variables; 0 where none did."""
+    return next((int(os.environ[name]) for name in names if os.environ.get(name)), 0)
+
+
+def silent() -> bool:
+    """Whether what goes wrong before the ranks know each other is another's to say."""
+    return current() is ONE and told(SIZES) > 1 and told(NUMBERS) > 0
 
 
 @cache
@@ -138,7 +157,7 @@ def start() -> One:
 
     Errors: UsageError where they cannot find each other, and would each be a run of its own.
     """
-    launched = next((int(os.environ[name]) for name in SIZES if name in os.environ), 1)
+    launched = told(SIZES) or 1
     if launched == 1:
         return ONE
     try:
@@ -149,7 +168,7 @@ def start() -> One:
     except (ImportError, RuntimeError) as error:  # RuntimeError: no library of MPI
         raise UsageError(
             f"one of {launched} processes, which need MPI to work together: {error}",
-            "pip install mpi4py mpich, or start one alone",
+            "pip install mpi4py mpich, or start one alone (srun -n 1)",
         ) from None
     if MPI.COMM_WORLD.size != launched:
         raise UsageError(

@@ -19,6 +19,7 @@ from .config import ModelConfig, SampleConfig, TrainConfig
 from .corpus import Corpus
 from .errors import DivergedError
 from .evaluation import perplexity
+from .fresh import FreshStarts
 from .kernels import optimizers
 from .network import Network
 from .optimize import Learner
@@ -33,7 +34,6 @@ from .text import Ids
 BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
 SAMPLE, TEMP = 200, 0.6  # characters of a sample during training, and how bold they are
-RESTART = 64  # steps; in each, one of so many streams starts from zero, or the model forgets how to start
 
 
 REASONS = ["", "patience", "time", "steps", "epochs", "interrupted"]  # to end, the stronger ones last
@@ -75,8 +75,7 @@ class Trainer:
         batch_size, seq_len = self.plan.batch_size, self.plan.seq_len
         self.learner = Learner(self.network, batch_size, seq_len, self.config, self.team, ranks)
         self.learner.spread()
-        newline = self.vocabulary.encode("\n", unknown="skip")
-        self._newline = int(newline[0]) if len(newline) else None
+        self._fresh = None if ranks.rank else FreshStarts.of(self.plan.streams, self.vocabulary)
         self.progress = Progress()
         self._stopped = self._saved = False
         meta = self._meta(command or sys.argv, init_sha256)
@@ -196,7 +195,7 @@ class Trainer:
         chunk = progress.step % self.streams.chunks
         if chunk == 0:
             self.learner.reset()
-        self.learner.restart(self.ranks.highest(self._fresh(chunk)))
+        self.learner.restart(self.ranks.highest(self._fresh.at(progress.step) if self._fresh else -1))
         inputs, targets = self.streams.chunk(chunk)
         lr = progress.lr_scale * schedule.rate(self.config, progress.step, self.plan.total_steps)
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step)
@@ -225,21 +224,6 @@ class Trainer:
             elapsed_s=clock.elapsed_s,
         )
         return True
-
-    def _fresh(self, chunk: int) -> int:
-        """The stream that starts from a zero state: one in turn, every other step one that begins a line.
-
-        A prime begins a line as a rule, which by chance alone few streams would.
-        """
-        step = self.progress.step
-        if self.ranks.rank:
-            return -1  # rank 0 knows
-        if self._newline is not None:
-            step, odd = divmod(step, 2)
-            if odd:
-                begin = self.plan.streams.begin_after(chunk, self._newline)
-                return int(begin[step % len(begin)]) if len(begin) else -1
-        return step % max(RESTART, self.plan.batch_size)
 
     def _rewind(self, loss: float) -> Iterator[events.Event]:
         """After a few such steps in a row: back to the last saved state, with half the learning rate."""

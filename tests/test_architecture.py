@@ -35,7 +35,7 @@ ROWS = [
         "watch",
         "explain",
     ),
-    *("sampling", "scoring", "run_files", "plan", "training", "benchmark_torch", "benchmark"),
+    *("sampling", "scoring", "run_files", "fresh", "plan", "training", "benchmark_torch", "benchmark"),
     *("explain_data", "explain_page"),
     *("api", "curves", "plot"),
     *("cli", "__main__"),

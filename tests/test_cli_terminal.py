@@ -213,7 +213,7 @@ def test_each_validation_shows_a_sample_and_a_line_of_blocks(folder):
     evaluated = [json.loads(line) for line in (folder / "m.jsonl").read_text().splitlines()]
     bits = [f"{event['bpc']:.3f}" for event in evaluated if event["event"] == "eval"]
     assert len(bits) == 4
-    (history,) = (line for line in lines if line.startswith("│ history"))
+    (history,) = (line for line in lines if line.startswith("│ validations"))
     assert re.search(rf"{bits[0]} [▁-█]{{4}} {bits[-1]} bpc", history)
     best = min(evaluated, key=lambda event: event["loss"] if event["event"] == "eval" else 99)
     assert any(line.startswith(f"╭─ sample at step {best['step']} ─") for line in lines)  # what is kept

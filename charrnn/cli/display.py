@@ -134,7 +134,7 @@ def introduction(start: Start) -> Text:
     c, corpus = start.config, start.corpus
     text = Text(
         f"{c['cell']}, {c['num_layers']} x {c['hidden_size']} units, {start.params:,} parameters; "
-        f"{f'{start.ranks} processes of ' * (start.ranks > 1)}{start.threads} threads, seed {start.seed}\n"
+        f"{f'{start.ranks} processes, each of ' * (start.ranks > 1)}{start.threads} threads, seed {start.seed}\n"
         f"{corpus['train']:,} characters to train on, {corpus['val']:,} to validate on, "
         f"{corpus['vocab']:,} different"
     )
@@ -213,9 +213,9 @@ def summary(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
         yield "speed", Text(f"{end.chars_per_s:,.0f} characters/s")
         yield "training", Text(says(figures.loss))
     if "loss" in end.best:
-        yield "validation", Text(says(end.best["loss"]), style="bold")
+        yield "best", Text(says(end.best["loss"]), style="bold")
     if len(figures.vals) > 1:
-        yield "history", history(figures)
+        yield "validations", history(figures)
     if figures.test:
         yield "test", Text(says(figures.test.loss))
 

@@ -53,7 +53,7 @@ def evaluate(
         bool, option("Output", "Each character and its bits, tab-separated, as read.", "--per-char")
     ] = False,
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
-    threads: Annotated[int, option("Run", "0: all cores it may use, or of ranks a share.")] = 0,
+    threads: Annotated[int, option("Run", "0: all cores this process may use; of MPI's, its share.")] = 0,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Score texts: how many nats and bits a model spends on each of their characters.
@@ -69,11 +69,13 @@ def evaluate(
 
     ranks = start()
     if stateless or dynamic:  # what only one can do
+        ranks.finish()
         if ranks.rank:
             return
         ranks = ONE
     if ranks.rank:
-        return follow(ranks, threads)
+        follow(ranks, threads)
+        return ranks.finish()
     if per_line + per_char + as_json > 1:
         raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
@@ -89,6 +91,7 @@ def evaluate(
     else:
         write_figures(scorer, texts, as_json)
     scorer.close()
+    ranks.finish()
     if scorer.skipped:
         note(f"{scorer.skipped:,} characters that the model never saw were left out", quiet)
 

@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import CharrnnError
-from ..ranks import current
+from ..ranks import current, silent
 from . import bench, evaluate, explain, gradcheck, info, plot, sample, train
 from .output import drop_unwritten, open_closed_streams
 
@@ -56,13 +56,12 @@ def options(
 def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 wrong usage, 3 diverged, 4 gradient check failed, 130 Ctrl-C."""
     open_closed_streams()
-    done = False
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
-        done = True
     except SystemExit as stop:  # Typer's answer to a closed pipe, and the end of shell completion
         if not isinstance(stop.__context__, BrokenPipeError):
+            current().abort(1)
             raise
         code = 0
     except BrokenPipeError:  # the reader has what it wanted: charrnn sample ... | head
@@ -74,8 +73,7 @@ def main() -> None:
             traceback.print_exc()
         code = _fail(error)
     drop_unwritten()
-    if not done:
-        current().abort(code)
+    current().abort(code)
     sys.exit(code)
 
 
@@ -96,7 +94,8 @@ def _fail(error: Exception) -> int:
             line = f"not enough memory; {error}"
         case _:
             line = f"unexpected {type(error).__name__}: {error}; charrnn --debug COMMAND ... shows where"
-    fail(current().signed(line))
+    if not silent():
+        fail(current().signed(line))
     return code
 
 

@@ -64,11 +64,14 @@ class Run:
                 display(quiet, trainer.sample) as show,
                 Stopper(trainer.stop, self._forget, quiet) as stopper,
             ):
+                stopper.training = not first  # while kernels compile, rank 0 decides
                 for event in trainer.run():
                     record(event)
                     show(event)
                     stopper.training |= isinstance(event, Compiled)
-        return self.ranks.highest(stopper.code)
+        code = self.ranks.highest(stopper.code)
+        self.ranks.finish()
+        return code
 
     def _forget(self) -> None:
         """Nothing was trained: the same command is to find no results of an older run."""
@@ -88,6 +91,7 @@ class Run:
 
     def dry(self) -> int:
         """Show what the run would be, however large: its model is not made."""
+        self.ranks.finish()
         if self.ranks.rank:
             return 0
         from ..checkpoint import last_path
@@ -96,6 +100,7 @@ class Run:
 
         corpus, model, config, val, _ = self._read()
         plan = Plan(corpus, model, config, val)
+        plan.of_rank(self.ranks, 0)  # whether each has something to do
         parts = plan.corpus
         looks = f", attention over {model.attention} steps" if model.attention else ""
         limit = f", or {config.max_time:g} s if that ends first" if config.max_time else ""

@@ -93,7 +93,9 @@ def train(
     log: Annotated[Path | None, option("Run", "Default: beside the checkpoint, .jsonl; - is stdout.")] = None,
     force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
     seed: Annotated[int, option("Run", "The same seed gives the same bits.")] = TRAIN.seed,
-    threads: Annotated[int, option("Run", "0: all cores it may use, or of ranks a share.")] = TRAIN.threads,
+    threads: Annotated[
+        int, option("Run", "0: all cores this process may use; of MPI's, its share.")
+    ] = TRAIN.threads,
     dry_run: Annotated[
         bool, option("Run", "Show data, model, cost and files; write nothing.", "--dry-run")
     ] = False,
