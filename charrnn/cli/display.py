@@ -132,9 +132,10 @@ class Narrator:
 
 def introduction(start: Start) -> Text:
     c, corpus = start.config, start.corpus
+    ranks = f"{start.ranks} processes, each of " if start.ranks > 1 else ""
     text = Text(
         f"{c['cell']}, {c['num_layers']} x {c['hidden_size']} units, {start.params:,} parameters; "
-        f"{f'{start.ranks} processes, each of ' * (start.ranks > 1)}{start.threads} threads, seed {start.seed}\n"
+        f"{ranks}{start.threads} threads, seed {start.seed}\n"
         f"{corpus['train']:,} characters to train on, {corpus['val']:,} to validate on, "
         f"{corpus['vocab']:,} different"
     )
