@@ -20,7 +20,7 @@ LINES = "The \x1b[31mred\x1b[0m fox said:\ta\u00e9 \u8a9e, \x9b and \x07 are odd
 TEXT = LINES * 40
 SMALL = ["--cell", "rnn", "--hidden-size", "8", "--seq-len", "16", "--batch-size", "4", "--threads", "2"]
 ENDLESS = [*SMALL, "--epochs", "1e9", "--eval-every", "1000000"]
-PATIENCE = 60.0  # seconds after which a program hangs
+PATIENCE = 240.0  # seconds after which a program hangs
 BENT_BY = {
     *("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "GITHUB_ACTIONS"),
     *("COLUMNS", "LINES", "PYTHONUNBUFFERED", "PYTHONIOENCODING", "CHARRNN_DEBUG"),
