@@ -8,26 +8,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checkpoint
+from .checkpoint import reading
+from .checkpoint.checkpoint import Checkpoint
 from .config import SampleConfig
-from .evaluation import Reader, Score, Tally, score_lines
-from .explain import TOP, Explanation, explain
-from .lag import GradientOverLag, gradient_over_lag
-from .parallel import Team
-from .sampling import sample
+from .errors import UsageError, field
+from .inspection.explanation import TOP, Explanation, explain
+from .inspection.gradient_over_lag import GradientOverLag, gradient_over_lag
+from .parallel.threads import Team
+from .sampling.sampler import sample
+from .scoring.metrics import Metrics, Tally
+from .scoring.reader import Reader, score_lines
 
 DEFAULT = SampleConfig()
 
 
 def load(path: str | Path) -> Model:
     """A model from a checkpoint, which may come from a stranger.  Errors: CheckpointError."""
-    return Model(checkpoint.load(Path(path)))
+    return Model(reading.load(Path(path)))
 
 
 class Model:
     """A checkpoint that draws and scores text, with the figures of the command line."""
 
-    def __init__(self, source: checkpoint.Checkpoint, threads: int = 0):
+    def __init__(self, source: Checkpoint, threads: int = 0):
         """threads: 0 means every core this process may use."""
         self.checkpoint, self._team = source, Team(threads)
 
@@ -52,41 +55,35 @@ class Model:
             length, temp, top_k, top_p, min_p, repeat_penalty, prime, tuple(stop), seed=seed
         )
         if not length:
-            raise ValueError("length is 0: text without end comes from stream")
+            raise UsageError(f"{field('length')} is 0", "text without end comes from stream")
         return "".join(self.stream(config))
 
     def stream(self, config: SampleConfig) -> Iterator[str]:
         """Text as it is drawn, in constant memory; a length of 0 never ends.  Errors: as `sample`."""
         return sample(self.checkpoint, config)
 
-    def score(self, text: str) -> Score:
+    def score(self, text: str) -> Metrics:
         """Loss in nats, bits, perplexity, accuracy, of all characters but the first, which nothing precedes.
 
         Errors: TextError for characters that the model never saw.
         """
-        tally = Tally()
-        tally.add(self._reader().read(self.checkpoint.vocabulary.encode(text)))
-        return tally.score
+        return Tally().add(self._reader().read(self.checkpoint.vocabulary.encode(text))).metrics
 
     def nats(self, text: str) -> NDArray[np.float64]:
         """-ln p of each character (len(text),), NaN for the first; of each byte for a model of bytes."""
         return self._reader().read(self.checkpoint.vocabulary.encode(text)).nats
 
-    def score_lines(self, lines: Iterable[str]) -> list[Score]:
+    def score_lines(self, lines: Iterable[str]) -> list[Metrics]:
         """The score of each text on its own, read after a newline; many at once are fast."""
         vocabulary = self.checkpoint.vocabulary
-        start = int(vocabulary.encode("\n")[0]) if "\n" in vocabulary else None
         ids = [vocabulary.encode(line) for line in lines]
-        tallies = []
-        for scores in score_lines(self.checkpoint.network, ids, start, self._team):
-            tallies.append(Tally())
-            tallies[-1].add(scores)
-        return [tally.score for tally in tallies]
+        predictions = score_lines(self.checkpoint.network, ids, vocabulary.newline, self._team)
+        return [Tally().add(each).metrics for each in predictions]
 
     def gradient_over_lag(self, text: str, lags: int = 100, positions: int = 100) -> GradientOverLag:
         """How far back the model's losses reach: norms (lags + 1,) of their gradient by earlier states.
 
-        See lag.py, and docs/bptt.md.  Errors: TextError for a text too short, or unknown characters.
+        See docs/bptt.md.  Errors: TextError for a text too short, or unknown characters.
         """
         return gradient_over_lag(
             self.checkpoint.network, self.checkpoint.vocabulary.encode(text), lags, positions

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .errors import UsageError
+from .errors import UsageError, field
 
 WIDEST = 4096  # steps of attention
 DTYPES = ("float32", "float64")
@@ -34,7 +35,7 @@ class ModelConfig:
         at_least("num_layers", self.num_layers, 1)
         at_least("embed_size", self.embed_size, 0)
         if not 0 <= self.dropout < 1:
-            raise UsageError(f"--dropout is {self.dropout}", "it is a probability below 1")
+            raise UsageError(f"{field('dropout')} is {self.dropout}", "it is a probability below 1")
         one_of("dtype", self.dtype, DTYPES)
         at_least("attention", self.attention, 0)
         at_most("attention", self.attention, WIDEST)
@@ -103,11 +104,13 @@ class TrainConfig:
         at_most("epochs", self.epochs, 1e9)
         at_most("seed", self.seed, LARGEST_SEED)
         if not 0 <= self.teacher_forcing <= 1:
-            raise UsageError(f"--teacher-forcing is {self.teacher_forcing}", "it must be from 0 to 1")
+            raise UsageError(
+                f"{field('teacher_forcing')} is {self.teacher_forcing}", "it must be from 0 to 1"
+            )
         for name in ("val_fraction", "test_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(
-                    f"{option(name)} is {getattr(self, name)}", "it is a share of the text below 1"
+                    f"{field(name)} is {getattr(self, name)}", "it is a share of the text below 1"
                 )
         one_of("level", self.level, LEVELS)
         one_of("unknown", self.unknown, UNKNOWN)
@@ -145,14 +148,16 @@ class SampleConfig:
         at_least("temp", self.temp, 0)
         above("repeat_penalty", self.repeat_penalty)
         if not 0 < self.top_p <= 1:
-            raise UsageError(f"--top-p is {self.top_p}", "it must be above 0 and at most 1")
+            raise UsageError(f"{field('top_p')} is {self.top_p}", "it must be above 0 and at most 1")
         if not 0 <= self.min_p <= 1:
-            raise UsageError(f"--min-p is {self.min_p}", "it must be from 0 to 1")
+            raise UsageError(f"{field('min_p')} is {self.min_p}", "it must be from 0 to 1")
         one_of("unknown", self.unknown, UNKNOWN)
         if "" in self.stop:
-            raise UsageError("--stop is empty", "name the text that ends a sample")
+            raise UsageError(f"{field('stop')} is empty", "name the text that ends a sample")
         if self.num > 1 and not self.length:
-            raise UsageError(f"--length is 0 and --num {self.num}", "one sample alone can be without end")
+            raise UsageError(
+                f"{field('length')} is 0 and {field('num')} {self.num}", "one sample alone can be without end"
+            )
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,8 @@ class EvalConfig:
     def __post_init__(self) -> None:
         if self.stateless and self.dynamic:
             raise UsageError(
-                "--stateless and --dynamic", "choose one: dynamic evaluation carries all it read"
+                f"{field('stateless')} and {field('dynamic')}",
+                "choose one: dynamic evaluation carries all it read",
             )
         above("lr", self.lr)
         one_of("unknown", self.unknown, UNKNOWN)
@@ -210,30 +216,25 @@ class BenchSetup:
         return f"train B {self.batch_size}, T {self.seq_len}, H {self.hidden_size}, {layers}"
 
 
-def option(name: str) -> str:
-    """How the command line spells a field."""
-    return "--" + name.replace("_", "-")
-
-
 def at_least(name: str, value: float, least: float) -> None:
     """Errors: UsageError for a value below `least`, infinite or NaN."""
     if not least <= value < float("inf"):
-        raise UsageError(f"{option(name)} is {value}", f"it must be at least {least}")
+        raise UsageError(f"{field(name)} is {value}", f"it must be at least {least}")
 
 
 def at_most(name: str, value: float, most: float) -> None:
     """Errors: UsageError for a value beyond `most`."""
     if value > most:
-        raise UsageError(f"{option(name)} is {value}", f"it must be at most {most:g}")
+        raise UsageError(f"{field(name)} is {value}", f"it must be at most {most:g}")
 
 
 def above(name: str, value: float) -> None:
     """Errors: UsageError for a value that is not above 0 and finite."""
     if not 0 < value < float("inf"):
-        raise UsageError(f"{option(name)} is {value}", "it must be above 0")
+        raise UsageError(f"{field(name)} is {value}", "it must be above 0")
 
 
-def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, choices: Sequence[str]) -> None:
     """Errors: UsageError that lists the choices."""
     if value not in choices:
-        raise UsageError(f"{option(name)} is {value!r}", f"choose one of: {', '.join(choices)}")
+        raise UsageError(f"{field(name)} is {value!r}", f"choose one of: {', '.join(choices)}")

@@ -2,25 +2,64 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from enum import IntEnum
+
+FIELD = re.compile(r"\0(\w+)(?:=([^\0]+))?\0")
+
+
+class ExitCode(IntEnum):
+    """How a command ends; one that a signal ended has 128 more than the signal's number."""
+
+    DONE = 0
+    FAILED = 1  # a bad file or text, a full disk
+    USAGE = 2  # an option or argument that cannot be
+    DIVERGED = 3  # training left the finite numbers
+    WRONG_GRADIENT = 4
+    HANGUP = 129
+    INTERRUPTED = 130
+    TERMINATED = 143
+
 
 class CharrnnError(Exception):
-    """Something a user can mend.  `remedy` says how; the command line prints both and exits with `code`."""
+    """Something a user can mend.  `remedy` says how.
 
-    code = 1
+    Texts name fields by `field`: str() shows them as Python spells them, `spelled` as another does.
+    """
+
+    code = ExitCode.FAILED
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        super().__init__(problem, remedy)
         self.problem, self.remedy = problem, remedy
+
+    def __str__(self) -> str:
+        return self.spelled(lambda name, value: f"{name}={value}" if value else name)
+
+    def spelled(self, spell: Callable[[str, str], str]) -> str:
+        """One line, with fields as `spell` writes a name and a value, which is mostly empty."""
+        line = f"{self.problem}; {self.remedy}" if self.remedy else self.problem
+        return FIELD.sub(lambda found: spell(found[1], found[2] or ""), line)
+
+
+def field(name: str, value: str = "") -> str:
+    """A field of a configuration, or a parameter, in an error's text; value: what it should be set to."""
+    return f"\0{name}={value}\0" if value else f"\0{name}\0"
 
 
 class UsageError(CharrnnError):
-    """An option or argument that cannot be."""
+    """A field, option or argument that cannot be."""
 
-    code = 2
+    code = ExitCode.USAGE
 
 
 class TextError(CharrnnError):
     """A text that cannot be read, decoded, encoded or cut as asked."""
+
+
+class CellError(CharrnnError):
+    """A file of charrnn/cells that is no cell, or does not compile."""
 
 
 class CheckpointError(CharrnnError):
@@ -30,4 +69,4 @@ class CheckpointError(CharrnnError):
 class DivergedError(CharrnnError):
     """Training left the finite numbers."""
 
-    code = 3
+    code = ExitCode.DIVERGED

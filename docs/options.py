@@ -9,12 +9,14 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from charrnn import cells
 from charrnn.cli.main import app
 
 HEAD = """\
 # Commands and options
 
 Written by the program itself: `python docs/options.py > docs/options.md`."""
+CELLS = "the cells, which `charrnn train --help` lists"
 KINDS = {int: "integer", float: "number", str: "text", Path: "path", bool: ""}
 
 
@@ -44,8 +46,9 @@ def section(title: str, command: Any) -> Iterator[str]:
 
 
 def row(parameter: Any, kind: Any) -> str:
-    cells = (spelling(parameter), named(kind), default(parameter), parameter.help.replace("|", r"\|"))
-    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+    text = parameter.help.replace("|", r"\|").replace(", ".join(cells.names()), CELLS)
+    entries = (spelling(parameter), named(kind), default(parameter), text)
+    return "|" + "|".join(f" {entry} " if entry else " " for entry in entries) + "|"
 
 
 def spelling(parameter: Any) -> str:

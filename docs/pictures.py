@@ -10,12 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from charrnn import corpus
 from charrnn.cli.display import advice, introduction, picture, screenshot
 from charrnn.cli.figures import Figures
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.events import End, Evaluated, Start, Step
-from charrnn.training import Trainer
+from charrnn.text import corpus
+from charrnn.training.events import End, Evaluated, Start, Step
+from charrnn.training.plan import Plan
+from charrnn.training.trainer import Trainer
 
 SIZE, BATCH, EPOCHS = 128, 16, 20
 COMMAND = (
@@ -32,7 +33,8 @@ def main() -> None:
     figures, shown = Figures(), False
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "fables-gru.npz")
-        trainer = Trainer(text, ModelConfig("gru", SIZE), TrainConfig(batch_size=BATCH, epochs=EPOCHS), path)
+        plan = Plan.of(text, ModelConfig("gru", SIZE), TrainConfig(batch_size=BATCH, epochs=EPOCHS))
+        trainer = Trainer(plan.of_rank(), path)
         for event in trainer.run():
             figures.add(event)
             match event:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from charrnn.explain_page import render
+from charrnn.inspection.page import render
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 CHROMIUM = shutil.which("chromium")

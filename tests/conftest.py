@@ -8,8 +8,9 @@ import hypothesis
 import pytest
 import support
 
-from charrnn import checkpoint
-from charrnn.text import Vocabulary
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.writing import save
+from charrnn.text.vocabulary import Vocabulary
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile("repeatable")
@@ -25,7 +26,7 @@ def fables() -> str:
 def saved(tmp_path: Path) -> Path:
     """A sound checkpoint, to be damaged."""
     path, vocabulary = tmp_path / "model.npz", Vocabulary.of("abc\n")
-    checkpoint.save(path, checkpoint.Checkpoint(support.network("gru", 4, 3), vocabulary, {}))
+    save(path, Checkpoint(support.network("gru", 4, 3), vocabulary, {}))
     return path
 
 

@@ -21,8 +21,10 @@ import support
 from hostile_meta import ESCAPE
 from zips import Change, Part, Zip, appended, array, attributes, data, headed, npy, part, spoil
 
-from charrnn import checkpoint, npz
-from charrnn.text import Vocabulary
+from charrnn.checkpoint import npz
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.writing import save
+from charrnn.text.vocabulary import Vocabulary
 
 NOTHING = struct.Struct("<HHL")  # a zip's field that holds nothing, with an id of its own
 
@@ -241,7 +243,7 @@ def sound() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sound.npz"
         vocabulary = Vocabulary.of("\nabc")
-        checkpoint.save(path, checkpoint.Checkpoint(network, vocabulary, hostile_meta.run_meta(), extra))
+        save(path, Checkpoint(network, vocabulary, hostile_meta.run_meta(), extra))
         return path.read_bytes()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.events import Evaluated, Event, Start, Step
+from charrnn.training.events import Evaluated, Event, Start, Step
 
 CHARS = 100  # of a step
 

@@ -13,7 +13,7 @@ from plain import Edit
 from support import CELLS as EVERY
 
 LAYER, MODEL, ATTENTION = "kernels/layer.py", "kernels/model.py", "kernels/attention.py"
-SOFTMAX, NETWORK = "kernels/activations.py", "network.py"
+SOFTMAX, NETWORK = "kernels/activations.py", "model/shard.py"
 RNN, GRU, LSTM = "cells/rnn.py", "cells/gru.py", "cells/lstm.py"
 DEEP, EMBED, ATTEND = {"num_layers": 2}, {"num_layers": 2, "embed_size": 2}, {"attention": 2}
 BELOW = "rnn.* embed.* carried?state"  # all that the gradient reaches through the layers
@@ -85,13 +85,19 @@ THROUGH_TIME = [
     ),
     Mistake(
         *(2, "dW_ih from x[t-1]", EVERY),
-        [Edit(MODEL, "(da, cell.input, x, dw,", f"(da, cell.input, np.roll(x, {B}, axis=0), dw,")],
+        [
+            Edit(
+                MODEL,
+                "(da, cell.input_blocks, x, dw,",
+                f"(da, cell.input_blocks, np.roll(x, {B}, axis=0), dw,",
+            )
+        ],
         gradient("rnn.weight_ih_*"),
         EMBED,
     ),
     Mistake(
         *(2, "dW_out from h[t-1]", EVERY),
-        [Edit(MODEL, "cell.input, top, grad.out", "cell.input, work.s_rows[layers - 1, 0, :n], grad.out")],
+        [Edit(MODEL, "layer.ONLY, top, grad.out", "layer.ONLY, work.s_rows[layers - 1, 0, :n], grad.out")],
         gradient("out.weight"),
     ),
     Mistake(
@@ -125,7 +131,13 @@ THROUGH_TIME = [
     ),
     Mistake(
         *(11, "an input's row overwritten when a character occurs twice", EVERY),
-        [Edit(LAYER, "add(da[cell.input[g], r], dweights[g])", "copy(da[cell.input[g], r], dweights[g])")],
+        [
+            Edit(
+                LAYER,
+                "add(da[cell.input_blocks[g], r], dweights[g])",
+                "copy(da[cell.input_blocks[g], r], dweights[g])",
+            )
+        ],
         gradient("rnn.weight_ih_l0"),
     ),
     Mistake(

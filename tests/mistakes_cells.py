@@ -102,7 +102,7 @@ CELLS = [
         [
             TWICE,
             Edit(RNN, "(one - h[k] * h[k])", "(one - h[k] ** 2) * (one - atanh(h[k]) ** 2)"),
-            Edit(RNN, "from typing", "from math import atanh\nfrom typing"),
+            Edit(RNN, "from ..kernels.jit", "from math import atanh\n\nfrom ..kernels.jit"),
         ],
         gradient(NOTHING) | {"oracle": WRONG},
     ),

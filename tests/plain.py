@@ -26,8 +26,8 @@ def jit(function):
 
 reduction = jit
 
-def overload(function):
-    return jit
+def optional(kernel):
+    return lambda *arguments: None if arguments[-1] is None else kernel(*arguments)
 """
 TILE = """
 def packed_size(depth, columns, itemsize):
@@ -43,10 +43,10 @@ def matmul(a, panels, c, accumulate):
 """
 CHOICE_OF_CELL = """
 def forward(cell, a, s, t):
-    sys.modules[type(cell).__module__].forward(a, s, t)
+    cell.forward(a, s, t)
 
 def backward(cell, a, s, t, ds):
-    sys.modules[type(cell).__module__].backward(a, s, t, ds)
+    cell.backward(a, s, t, ds)
 """
 CHOICE_OF_TYPE = """
 def exp(x):
@@ -58,7 +58,6 @@ def _sigmoid(x):
 def _tanh(x):
     return _tanh32(x) if isinstance(x, np.float32) else _tanh64(x)
 """
-OVERLOAD = "from numba.extending import overload"
 NUMBERS = itertools.count()  # a name is never used twice, so no copy meets another's modules
 
 
@@ -87,7 +86,6 @@ def copy(folder: Path, edits: Iterable[Edit]) -> None:
     (kernels / "jit.py").write_text(JIT, encoding="utf-8")
     (kernels / "tile.py").write_text(TILE, encoding="utf-8")
     for name, more in (("cell.py", CHOICE_OF_CELL), ("activations.py", CHOICE_OF_TYPE)):
-        change(folder, Edit(f"kernels/{name}", OVERLOAD, "from .jit import overload"))
         with (kernels / name).open("a", encoding="utf-8") as file:
             file.write(more)
 

@@ -21,6 +21,11 @@ from program import environment
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "recipes"
 BEFORE = {"do", "then", "else", "time", "!", "{"}  # words of the shell that a command may follow
+VARIABLES = {"cell": "gru"}  # of loops in scripts; others are numbers
+
+
+def _value(variable: re.Match[str]) -> str:
+    return VARIABLES.get(variable[1], "1")
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def commands(block: str) -> Iterator[list[str]]:
             while words and (words[0] in BEFORE or re.match(r"\w+=", words[0])):
                 words.pop(0)
             if words and words[0] == "charrnn":
-                yield [re.sub(r"\$(\w+|\{.*?\})", "1", word) for word in words[1:]]
+                yield [re.sub(r"\$(\w+|\{.*?\})", _value, word) for word in words[1:]]
             words = []
         else:
             words.append(token)

@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn import checkpoint, npz
+from charrnn.arrays import Array
+from charrnn.checkpoint import npz
+from charrnn.checkpoint.reading import load
 from charrnn.config import ModelConfig
 from charrnn.errors import CheckpointError
 from charrnn.kernels import model
-from charrnn.network import Network, Shard
-from charrnn.parameters import Array
+from charrnn.model.network import Network
+from charrnn.model.pytorch import named
+from charrnn.model.shard import Shard
+from charrnn.parallel.threads import Team
+from charrnn.scoring.reader import Reader
 
 FABLES = Path(__file__).parent.parent / "corpora" / "fables.txt"
 GOLDEN = Path(__file__).parent / "golden_torch.npz"
@@ -53,7 +58,7 @@ def gradient(
     grad = np.full(layout.size, np.nan, shard.state.dtype)  # what is there before must not matter
     nats = shard.gradient(inputs, targets, grad, layout.views(grad), 1 / inputs.size, key)
     carried = shard.work(inputs.shape[1]).ds.reshape(shard.rows_of_state.shape)
-    return nats / inputs.size, layout.named(grad), carried.copy()
+    return nats / inputs.size, named(layout, grad), carried.copy()
 
 
 def logits(shard: Shard, inputs: Array) -> Array:
@@ -63,6 +68,11 @@ def logits(shard: Shard, inputs: Array) -> Array:
     work.ids.reshape(steps, batch)[...] = inputs.T
     model.forward(of.cell, of.weights, of.panels, work, 0.0, np.uint64(0))
     return work.logits[0].reshape(steps, batch, -1).transpose(1, 0, 2).copy()
+
+
+def nats(network: Network, ids: Array, team: Team) -> Array:
+    """-ln p of each character after the first (len(ids) - 1,)."""
+    return Reader(network, team).read(ids).nats[1:]
 
 
 def golden(case: str) -> dict[str, Array]:
@@ -75,7 +85,7 @@ def golden(case: str) -> dict[str, Array]:
 def refused(path: Path, match: str | None = None) -> str:
     """Loading `path` is a CheckpointError that names it, in words that a terminal can hold: its message."""
     with pytest.raises(CheckpointError, match=match) as caught:
-        checkpoint.load(path)
+        load(path)
     message = str(caught.value)
     assert str(path) in message
     assert len(message) < 600

@@ -25,11 +25,14 @@ def test_a_model_draws_what_the_command_draws(trained):
     model = charrnn.load(str(trained.checkpoint))
     text = model.sample(PRIME, length=90, temp=0.7, top_k=9, top_p=0.9, seed=5)
     assert text.encode() == done.out and len(text) == 90
-    assert model.sample(PRIME, length=90, seed=5, stop=["e"]).count("e") == 0
+    whole = model.sample(PRIME, length=90, seed=5)
+    assert 0 < whole.find("e") < 89
+    assert model.sample(PRIME, length=90, seed=5, stop=["e"]) == whole[: whole.find("e")]
     endless = model.stream(SampleConfig(length=0, prime=PRIME, seed=5))
     shown = ""
     while len(shown) < 500:
         shown += next(endless)
+    assert len({*shown}) > 5
     assert model.sample(PRIME, length=500, seed=5) == shown[:500]
 
 
@@ -42,7 +45,7 @@ def test_a_model_scores_as_the_command_does(trained):
         figures[name] for name in ("bpc", "accuracy", "chars")
     )
     nats = model.nats(TEXT)
-    assert len(nats) == len(TEXT) and math.isnan(nats[0])
+    assert len(nats) == len(TEXT) > 100 and math.isnan(nats[0])
     assert np.nanmean(nats) == pytest.approx(score.loss, rel=1e-12)
 
 
@@ -51,6 +54,7 @@ def test_lines_are_scored_as_the_command_scores_them_alone(trained):
     scores = charrnn.load(trained.checkpoint).score_lines(lines)
     text = "".join(lines).encode()
     done = run("eval", trained.checkpoint, "-", "--per-line", "--stateless", cwd=trained.folder, stdin=text)
+    assert [score.chars for score in scores] == [8, 18]
     shown = [(f"{score.bpc:.6f}", str(score.chars)) for score in scores]
     assert shown == [tuple(line.split("\t")[:2]) for line in done.out.decode().splitlines()]
 
@@ -59,9 +63,9 @@ def test_errors_are_those_of_the_library(trained, tmp_path):
     model = charrnn.load(trained.checkpoint)
     with pytest.raises(TextError, match="never saw"):
         model.score("\u2603")
-    with pytest.raises(UsageError, match="--temp"):
+    with pytest.raises(UsageError, match="temp is"):
         model.sample(temp=-1)
-    with pytest.raises(ValueError, match="stream"):
+    with pytest.raises(UsageError, match=r"length is 0.*stream"):
         model.sample(length=0)
     with pytest.raises(CheckpointError):
         charrnn.load(tmp_path / "none.npz")

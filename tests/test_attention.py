@@ -8,14 +8,15 @@ import pytest
 import support
 from support import DTYPES
 
-from charrnn import evaluation
-from charrnn.checkpoint import Checkpoint
+from charrnn.arrays import Array
+from charrnn.checkpoint.checkpoint import Checkpoint
 from charrnn.config import SampleConfig
-from charrnn.network import Network, Shard
-from charrnn.parallel import Team
-from charrnn.parameters import Array
-from charrnn.sampling import Sampler
-from charrnn.text import Vocabulary
+from charrnn.model.network import Network
+from charrnn.model.pytorch import named
+from charrnn.model.shard import Shard
+from charrnn.parallel.threads import Team
+from charrnn.sampling.sampler import Sampler
+from charrnn.text.vocabulary import Vocabulary
 
 VOCAB, STEPS = 11, 14
 WINDOWS = [1, 4, 9, 40]  # shorter and longer than chunks and text
@@ -28,7 +29,7 @@ def network(window: int, layers: int = 1, dtype: str = "float64", hidden: int = 
 def by_the_equations(net: Network, inputs: Array) -> Array:
     """Logits (B, T, V) from a stream's start."""
     start = np.zeros((net.config.num_layers, 1, len(inputs), net.config.hidden_size))
-    return naive.forward("gru", net.layout.named(net.flat), inputs, start)[0]
+    return naive.forward("gru", named(net.layout, net.flat), inputs, start)[0]
 
 
 def in_chunks(shard: Shard, inputs: Array, widths: list[int]) -> Array:
@@ -46,7 +47,7 @@ def in_chunks(shard: Shard, inputs: Array, widths: list[int]) -> Array:
 def test_logits_follow_the_equations(dtype, layers, window):
     net = network(window, layers, dtype, hidden=33)  # queries of 32
     inputs, targets = support.chunk(VOCAB, 3, STEPS)
-    shard, expected = net.shard(3, STEPS), by_the_equations(net, inputs)
+    shard, expected = Shard(net, 3, STEPS), by_the_equations(net, inputs)
     close = {"rtol": 0, "atol": 1e-5 if dtype == "float32" else 1e-12}
     np.testing.assert_allclose(support.logits(shard, inputs), expected, **close)
     np.testing.assert_allclose(shard.score(inputs, targets), naive.nats(expected, targets), **close)
@@ -57,10 +58,10 @@ def test_logits_follow_the_equations(dtype, layers, window):
 def test_chunks_of_any_length_are_one_text(window, widths):
     net = network(window, layers=2)
     inputs, _ = support.chunk(VOCAB, 3, STEPS)
-    shard = net.shard(3, max(widths))
+    shard = Shard(net, 3, max(widths))
     got = in_chunks(shard, inputs, widths)
     np.testing.assert_allclose(got, by_the_equations(net, inputs), rtol=0, atol=1e-12)
-    whole = net.shard(3, STEPS)
+    whole = Shard(net, 3, STEPS)
     whole.score(inputs, inputs)
     np.testing.assert_allclose(shard.carried, whole.carried, rtol=0, atol=1e-12)
     assert (shard.carried[:, -1] == min(window - 1, STEPS)).all()
@@ -69,7 +70,7 @@ def test_chunks_of_any_length_are_one_text(window, widths):
 def test_training_carries_what_scoring_does():
     net = network(9, layers=2)
     inputs, targets = support.chunk(VOCAB, 3, STEPS)
-    scored, trained = net.shard(3, 7), net.shard(3, 7)
+    scored, trained = Shard(net, 3, 7), Shard(net, 3, 7)
     for half in (np.s_[:, :7], np.s_[:, 7:]):
         scored.score(inputs[half], targets[half])
         support.gradient(trained, inputs[half], targets[half])
@@ -80,7 +81,7 @@ def test_training_carries_what_scoring_does():
 def test_a_restarted_stream_sees_nothing_before_and_its_neighbours_all(window):
     net = network(window)
     before, after = np.split(support.chunk(VOCAB, 3, STEPS)[0], 2, axis=1)
-    shard = net.shard(3, 7)
+    shard = Shard(net, 3, 7)
     shard.score(before, before)
     shard.carry(slice(1, 2), 0)
     expected = by_the_equations(net, np.hstack([before, after]))[:, 7:]
@@ -95,7 +96,7 @@ def test_later_characters_change_no_earlier_score(window):
     for t in (0, 1, 6, STEPS - 1):
         changed = inputs.copy()
         changed[:, t] = (changed[:, t] + 1) % VOCAB
-        first, second = (support.logits(net.shard(3, STEPS), x) for x in (inputs, changed))
+        first, second = (support.logits(Shard(net, 3, STEPS), x) for x in (inputs, changed))
         np.testing.assert_array_equal(first[:, :t], second[:, :t])
         assert (first[:, t] != second[:, t]).all()
 
@@ -103,15 +104,15 @@ def test_later_characters_change_no_earlier_score(window):
 def test_a_sequence_does_not_see_its_neighbours():
     net = network(5, layers=2)
     inputs, _ = support.chunk(VOCAB, 17, STEPS)
-    together = in_chunks(net.shard(17, 5), inputs, [5, 5, 4])
-    alone = [in_chunks(net.shard(1, 5), inputs[i : i + 1], [5, 5, 4])[0] for i in range(17)]
+    together = in_chunks(Shard(net, 17, 5), inputs, [5, 5, 4])
+    alone = [in_chunks(Shard(net, 1, 5), inputs[i : i + 1], [5, 5, 4])[0] for i in range(17)]
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-13)
 
 
 def test_a_shard_that_was_used_leaves_no_trace():
     """Chunks of other lengths share its memory."""
     net = network(9)
-    used, fresh = net.shard(3, 9), net.shard(3, 9)
+    used, fresh = Shard(net, 3, 9), Shard(net, 3, 9)
     for steps, seed in ((9, 1), (4, 2), (9, 3)):
         support.gradient(used, *support.chunk(VOCAB, 3, steps, seed))
     used.carried = fresh.carried = 0
@@ -129,7 +130,7 @@ def test_a_strange_count_of_steps_carried_does_no_harm(told, meant):
     inputs, _ = support.chunk(VOCAB, 3, 7)
     found = []
     for count in (told, meant):
-        shard = net.shard(3, 7)
+        shard = Shard(net, 3, 7)
         shard.score(inputs, inputs)
         carried = shard.carried
         carried[:, -1] = count
@@ -146,6 +147,6 @@ def test_drawn_text_has_the_scores_of_read_text(prime):
     blocks = list(sampler)
     for i in range(3):
         text = (prime or "\n") + "".join(block.texts[i] for block in blocks)
-        nats = evaluation.score(of.network, vocabulary.encode(text), Team(1))[-150:]
+        nats = support.nats(of.network, vocabulary.encode(text), Team(1))[-150:]
         drawn = [x for block in blocks for x in block.logprobs[i]]
         np.testing.assert_allclose(np.negative(drawn), nats, rtol=0, atol=1e-12)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from support import refused, rewrite, rewrite_meta
 
-from charrnn import checkpoint, npz
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoint import npz
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.reading import load
 from charrnn.errors import CheckpointError
 
 FLIPS = 2000
@@ -25,7 +26,7 @@ def content(loaded: Checkpoint) -> tuple[str, str, bytes, dict[str, bytes]]:
 def test_rewriting_without_a_change_is_sound(saved):
     rewrite(saved, lambda arrays: None)
     rewrite_meta(saved, lambda meta: None)
-    assert checkpoint.load(saved).network.config.cell == "gru"
+    assert load(saved).network.config.cell == "gru"
 
 
 def test_a_file_cut_short_anywhere(tmp_path):
@@ -44,14 +45,14 @@ def test_a_flipped_bit_is_refused_or_harms_nothing(tmp_path, request):
     """
     path, whole = tmp_path / "m.npz", hostile.sound()
     path.write_bytes(whole)
-    before, harmless = content(checkpoint.load(path)), 0
+    before, harmless = content(load(path)), 0
     flips = max(FLIPS, request.config.getoption("--flips"))
     for place in np.random.default_rng(flips).integers(0, 8 * len(whole), flips):
         spoilt = bytearray(whole)
         spoilt[place // 8] ^= 1 << place % 8
         path.write_bytes(spoilt)
         try:
-            after = checkpoint.load(path)
+            after = load(path)
         except CheckpointError as error:
             assert str(path) in str(error)
         else:

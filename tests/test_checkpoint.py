@@ -16,10 +16,11 @@ import pytest
 import support
 from support import CELLS, DTYPES
 
-from charrnn import checkpoint
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.reading import load
+from charrnn.checkpoint.writing import save
 from charrnn.errors import CheckpointError
-from charrnn.text import Vocabulary
+from charrnn.text.vocabulary import Vocabulary
 
 LETTERS = "\0\n\r abcé\u2028\ufeff\U0001f600\U0010ffff"
 
@@ -38,8 +39,8 @@ def model(cell: str = "lstm", seed: int = 0, **config: Any) -> Checkpoint:
 def test_every_bit_comes_back(cell, dtype, num_layers, embed_size, attention, tmp_path):
     sizes = {"num_layers": num_layers, "embed_size": embed_size, "attention": attention}
     saved = model(cell, dtype=dtype, dropout=0.25, **sizes)
-    checkpoint.save(tmp_path / "m.npz", saved)
-    loaded = checkpoint.load(tmp_path / "m.npz")
+    save(tmp_path / "m.npz", saved)
+    loaded = load(tmp_path / "m.npz")
     assert loaded.network.flat.dtype == dtype
     assert loaded.network.flat.tobytes() == saved.network.flat.tobytes()
     assert loaded.network.config == saved.network.config
@@ -51,7 +52,7 @@ def test_every_bit_comes_back(cell, dtype, num_layers, embed_size, attention, tm
 @pytest.mark.parametrize("cell, gates", [("rnn", 1), ("gru", 3), ("lstm", 4)])
 def test_numpy_reads_it_without_pickle(cell, gates, embed_size, tmp_path):
     vocab = len(LETTERS)
-    checkpoint.save(tmp_path / "m.npz", model(cell, num_layers=2, embed_size=embed_size))
+    save(tmp_path / "m.npz", model(cell, num_layers=2, embed_size=embed_size))
     with np.load(tmp_path / "m.npz", allow_pickle=False) as file:
         shapes = {name: file[name].shape for name in file.files if name != "meta"}
         meta = json.loads(file["meta"].tobytes())
@@ -66,21 +67,23 @@ def test_numpy_reads_it_without_pickle(cell, gates, embed_size, tmp_path):
 
 
 def test_attention_has_names_of_its_own(tmp_path):
-    checkpoint.save(tmp_path / "m.npz", saved := model("gru", attention=7))
+    save(tmp_path / "m.npz", saved := model("gru", attention=7))
     with np.load(tmp_path / "m.npz", allow_pickle=False) as file:
         found = {name: file[name] for name in file.files if name.startswith("attn.")}
     w = saved.network.weights
-    expected = dict(zip(("query", "key", "value"), w.attend, strict=True)) | {"out": w.context[0]}
+    expected = dict(zip(("query", "key", "value"), w.attention.project, strict=True)) | {
+        "out": w.attention.out[0]
+    }
     assert found.keys() == {"attn.lag.bias", *(f"attn.{name}.weight" for name in expected)}
-    np.testing.assert_array_equal(found["attn.lag.bias"], w.lag)
+    np.testing.assert_array_equal(found["attn.lag.bias"], w.attention.lag)
     for name, array in expected.items():
         np.testing.assert_array_equal(found[f"attn.{name}.weight"], array)
 
 
 def test_the_same_model_is_the_same_bytes(tmp_path):
     for name in ("a.npz", "b.npz"):
-        checkpoint.save(tmp_path / name, model())
-    checkpoint.save(tmp_path / "c.npz", checkpoint.load(tmp_path / "a.npz"))
+        save(tmp_path / name, model())
+    save(tmp_path / "c.npz", load(tmp_path / "a.npz"))
     first, *others = ((tmp_path / name).read_bytes() for name in ("a.npz", "b.npz", "c.npz"))
     assert others == [first, first]
 
@@ -103,12 +106,12 @@ FAILURES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 def test_a_write_that_fails_leaves_the_old_file(monkeypatch, tmp_path, failure, existing):
     path = tmp_path / "m.npz"
     if existing:
-        checkpoint.save(path, model(seed=1))
+        save(path, model(seed=1))
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     with monkeypatch.context() as patch:
         FAILURES[failure](patch)
         with pytest.raises(CheckpointError, match=r"m\.npz could not be written: No space left.*make room"):
-            checkpoint.save(path, model(seed=2))
+            save(path, model(seed=2))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
@@ -116,7 +119,7 @@ def test_a_write_that_fails_leaves_the_old_file(monkeypatch, tmp_path, failure, 
 def test_an_error_means_that_the_old_file_is_there(monkeypatch, tmp_path):
     """Some file systems cannot flush a folder; by then the new file has its place."""
     path, flush = tmp_path / "m.npz", os.fsync
-    checkpoint.save(path, model(seed=1))
+    save(path, model(seed=1))
     before = path.read_bytes()
 
     def files_only(descriptor: int) -> None:
@@ -126,16 +129,16 @@ def test_an_error_means_that_the_old_file_is_there(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "fsync", files_only)
     try:
-        checkpoint.save(path, model(seed=2))
+        save(path, model(seed=2))
     except CheckpointError:
         assert path.read_bytes() == before
     else:
-        assert checkpoint.load(path).meta["seed"] == 2
+        assert load(path).meta["seed"] == 2
 
 
 def test_an_interrupt_while_writing_leaves_the_old_file(monkeypatch, tmp_path):
     path = tmp_path / "m.npz"
-    checkpoint.save(path, model(seed=1))
+    save(path, model(seed=1))
     before = path.read_bytes()
 
     def interrupt(*args: Any) -> None:
@@ -143,28 +146,28 @@ def test_an_interrupt_while_writing_leaves_the_old_file(monkeypatch, tmp_path):
 
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        checkpoint.save(path, model(seed=2))
+        save(path, model(seed=2))
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [before]
 
 
 @pytest.mark.parametrize("spoilt", [np.nan, np.inf, -np.inf])
 def test_parameters_that_are_not_finite_are_refused(tmp_path, spoilt):
     path = tmp_path / "m.npz"
-    checkpoint.save(path, model())
+    save(path, model())
     before, bad = path.read_bytes(), model()
     bad.network.flat[-1] = spoilt
     with pytest.raises(CheckpointError, match="not finite"):
-        checkpoint.save(path, bad)
+        save(path, bad)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [before]
 
 
 def test_a_folder_that_does_not_exist_is_made(tmp_path):
-    checkpoint.save(tmp_path / "new" / "folder" / "m.npz", model())
-    assert checkpoint.load(tmp_path / "new" / "folder" / "m.npz").meta["seed"] == 0
+    save(tmp_path / "new" / "folder" / "m.npz", model())
+    assert load(tmp_path / "new" / "folder" / "m.npz").meta["seed"] == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
     (tmp_path / "plain").touch()
-    checkpoint.save(tmp_path / "m.npz", model())
+    save(tmp_path / "m.npz", model())
     assert (tmp_path / "m.npz").stat().st_mode == (tmp_path / "plain").stat().st_mode

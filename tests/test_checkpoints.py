@@ -9,7 +9,7 @@ import pytest
 from program import run
 
 import charrnn
-from charrnn.checkpoint import load
+from charrnn.checkpoint.reading import load
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "checkpoints"

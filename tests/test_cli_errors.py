@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from program import SMALL, run, shell
 
-from charrnn import checkpoint, lock
+from charrnn import cells
+from charrnn.checkpoint.reading import load
+from charrnn.system.lock import hold
 
 pytest_plugins = ["trained"]
 
@@ -60,8 +62,8 @@ TRAIN = [
     ([], 2, ["CORPUS", "charrnn train --help"]),
     (["text.txt", "--hiden-size", "3"], 2, ["--hiden-size", "--hidden-size", "charrnn train --help"]),
     (["text.txt", "--hidden-size", "many"], 2, ["--hidden-size", "integer"]),
-    (["text.txt", "--cell", "transformer"], 2, ["'transformer'", "gru, lstm, rnn"]),
-    (["text.txt", "--cell", "../evil"], 2, ["'../evil'", "gru, lstm, rnn"]),
+    (["text.txt", "--cell", "transformer"], 2, ["'transformer'", ", ".join(cells.names())]),
+    (["text.txt", "--cell", "../evil"], 2, ["'../evil'", ", ".join(cells.names())]),
     (["text.txt", "--dtype", "float16"], 2, ["float16", "float32, float64"]),
     (["text.txt", "--hidden-size", "-5"], 2, ["--hidden-size is -5", "at least 1"]),
     (["text.txt", "--num-layers", "0"], 2, ["--num-layers is 0"]),
@@ -128,7 +130,7 @@ OTHER = [
     (["explain", "model.npz", "text.txt", "-o", "text.txt", "--force"], 2, ["text.txt is read", "--out"]),
     (["explain", "model.npz", "text.txt", "-o", "."], 2, [". is a folder", "--out"]),
     (["explain", "model.npz", "text.txt", "-o", "/dev/full"], 2, ["no ordinary file", "--out"]),
-    (["gradcheck", "--cell", "foo"], 2, ["'foo'", "gru, lstm, rnn"]),
+    (["gradcheck", "--cell", "foo"], 2, ["'foo'", ", ".join(cells.names())]),
     (["gradcheck", "--tol", "0"], 2, ["--tol is 0"]),
     (["gradcheck", "--num-layers", "0"], 2, ["--num-layers is 0"]),
     (["gradcheck", "--seq-len", "-2"], 2, ["--seq-len is -2"]),
@@ -167,10 +169,8 @@ def test_one_line_says_what_is_wrong(arguments, code, words, folder):
 
 def test_one_log_has_one_writer(folder):
     options = ["train", "text.txt", *SMALL, "--max-steps", "3", "--log", "log.jsonl"]
-    with (folder / "log.jsonl").open("w") as file:
-        file.write("theirs\n")
-        file.flush()
-        lock.hold(file.fileno())
+    (folder / "log.jsonl").write_text("theirs\n")
+    with hold(folder / "log.jsonl"):
         refused = run(*options, "--out", "m.npz", "--force", cwd=folder)
     assert refused.code == 1
     assert "another run is writing to log.jsonl" in refused.err and "--log" in refused.err
@@ -216,7 +216,7 @@ def test_losing_stderr_does_not_stop_training(lost, folder):
     options = " ".join([*SMALL, "--max-steps", "3", "--out", "m.npz"])
     done = shell(f"$CHARRNN train text.txt {options} {lost}", folder)
     assert (done.code, done.err) == (0, "")
-    assert checkpoint.load(folder / "m.npz")
+    assert load(folder / "m.npz")
 
 
 def test_a_closed_stdout_is_an_error_where_results_go_there(folder):

@@ -13,10 +13,10 @@ from rich.cells import cell_len
 from support import STEERING
 
 import charrnn
-from charrnn import checkpoint
-from charrnn.checkpoint import Checkpoint
-from charrnn.escape import visible
-from charrnn.text import Vocabulary
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.writing import save
+from charrnn.system.terminal import visible
+from charrnn.text.vocabulary import Vocabulary
 
 pytest_plugins = ["trained"]
 
@@ -116,7 +116,7 @@ def test_unknown_characters_are_left_out_and_counted(folder):
 def test_a_model_of_bytes_has_a_table_that_80_columns_hold(folder):
     vocabulary = Vocabulary.of_bytes()
     source = Checkpoint(support.network("gru", 256), vocabulary, {})
-    checkpoint.save(folder / "bytes.npz", source)
+    save(folder / "bytes.npz", source)
     text = "\u00fcber \u6f22\u5b57\u6f22\u5b57 \U0001f600\n" * 4
     (folder / "wide.txt").write_text(text, encoding="utf-8")
     with terminal("explain", "bytes.npz", "wide.txt", cwd=folder, columns=80, NO_COLOR="1") as tty:

@@ -16,13 +16,15 @@ import pytest
 import support
 from program import command, environment, heed_signals, run
 
-from charrnn import checkpoint
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.reading import load
+from charrnn.checkpoint.writing import save
 from charrnn.cli.main import app
 from charrnn.cli.output import json_line, visible
 from charrnn.config import SampleConfig
 from charrnn.errors import TextError, UsageError
-from charrnn.sampling import Sampler, sample
-from charrnn.text import Vocabulary, to_bytes
+from charrnn.sampling.sampler import Sampler, sample
+from charrnn.text.vocabulary import Vocabulary, to_bytes
 
 ODD = "\x1b\x07\x7f\x9b\r\u202e\u2066\u200f\u061c\ue000\u2028"  # what must not reach a terminal
 FINE = "\n\tab é語\u00a0\u3000\u200c\u200d\ufe0f👩\u0301"
@@ -33,8 +35,8 @@ PATIENCE = 60
 def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("sample")
     for name, vocabulary in (("m", Vocabulary.of(ODD + FINE)), ("bytes", Vocabulary.of_bytes())):
-        model = checkpoint.Checkpoint(support.network("gru", len(vocabulary), 8), vocabulary, {})
-        checkpoint.save(made / f"{name}.npz", model)
+        model = Checkpoint(support.network("gru", len(vocabulary), 8), vocabulary, {})
+        save(made / f"{name}.npz", model)
     return made
 
 
@@ -46,7 +48,7 @@ def here(folder, monkeypatch) -> Path:
 
 def texts(name: str = "m.npz", **config) -> list[str]:
     """What the library draws."""
-    blocks = Sampler(checkpoint.load(Path(name)), SampleConfig(**config))
+    blocks = Sampler(load(Path(name)), SampleConfig(**config))
     return ["".join(parts) for parts in zip(*(block.texts for block in blocks), strict=True)]
 
 
@@ -88,7 +90,7 @@ def test_lines_of_json(here, capfdbinary, name):
     assert out.isascii() and b"\x7f" not in out
     lines = [json.loads(line) for line in out.splitlines()]
     config = SampleConfig(length=60, seed=4, num=3, prime="é", stop=("b",))
-    blocks = list(Sampler(checkpoint.load(Path(name)), config, logprobs=True))
+    blocks = list(Sampler(load(Path(name)), config, logprobs=True))
     for i, line in enumerate(lines):
         text = "".join(block.texts[i] for block in blocks)
         logprobs = [x for block in blocks for x in block.logprobs[i]]
@@ -110,7 +112,7 @@ def test_a_long_prime_from_a_file_and_from_stdin(here, capfdbinary):
     prime = "".join(np.random.default_rng(0).choice(list(FINE), 100_000))
     Path("prime.txt").write_bytes(prime.encode())
     options = ["m.npz", "--length", 50, "--seed", 1]
-    expected = "".join(sample(checkpoint.load(Path("m.npz")), SampleConfig(length=50, seed=1, prime=prime)))
+    expected = "".join(sample(load(Path("m.npz")), SampleConfig(length=50, seed=1, prime=prime)))
     assert shown(capfdbinary, *options, "--prime-file", "prime.txt") == (prime + expected).encode()
     piped = run("sample", *options, "--prime-file", "-", "--no-echo", cwd=here, stdin=prime.encode())
     assert (piped.code, piped.out, piped.err) == (0, expected.encode(), "seed 1\n")  # nothing compiles
@@ -130,9 +132,9 @@ def test_unknown_characters_are_refused_or_skipped_and_counted(here):
 @pytest.mark.parametrize(
     "options, words",
     [
-        (["--format", "xml"], "--format is 'xml'"),
+        (["--format", "xml"], "format is 'xml'"),
         (["--prime", "a", "--prime-file", "b"], "--prime and --prime-file"),
-        (["--length", "0", "--num", "2"], "--num 2"),
+        (["--length", "0", "--num", "2"], "length is 0 and num 2"),
         (["--length", "0", "--format", "jsonl"], "--stop"),
         (["--length", "0", "--format", "jsonl", "--stop", "Z", "--unknown", "skip"], "--stop"),
     ],

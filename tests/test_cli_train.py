@@ -9,7 +9,7 @@ import pytest
 from program import SMALL, TEXT, run, shell
 
 from charrnn.cli.figures import Figures
-from charrnn.events import End, Event, Resumed, Rewound, Start, Step
+from charrnn.training.events import End, Event, Resumed, Rewound, Start, Step
 
 RUN = ["train", "text.txt", *SMALL, "--out", "m.npz"]
 

@@ -8,9 +8,9 @@ import logs
 import pytest
 from logs import start, step, val, write
 
-from charrnn.curves import MOST_POINTS, Point, labels, read, smoothed
 from charrnn.errors import TextError
-from charrnn.events import Compiled, Resumed, Rewound, Sampled, Saved, Skipped
+from charrnn.plotting.curves import MOST_POINTS, Point, labels, read, smoothed
+from charrnn.training.events import Compiled, Resumed, Rewound, Sampled, Saved, Skipped
 
 
 def test_losses_of_steps_and_validations(tmp_path):

@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from support import CELLS
 
 import charrnn
-from charrnn import corpus, explain, explain_data
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.writing import save
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, TextError, UsageError
-from charrnn.network import Network
-from charrnn.text import Vocabulary
+from charrnn.inspection import explanation, page_data
+from charrnn.model.network import Network
+from charrnn.model.pytorch import named
+from charrnn.text import files
+from charrnn.text.vocabulary import Vocabulary
 
 Array = NDArray[np.float64]
 LETTERS = "abc() \n"
@@ -35,16 +38,16 @@ def model(cell: str, letters: str = LETTERS, **config: Any) -> Checkpoint:
     return Checkpoint(support.network(cell, len(letters), **config), Vocabulary.of(letters), {})
 
 
-def explained(source: Checkpoint, length: int = LENGTH, top: int = 5) -> explain.Explanation:
+def explained(source: Checkpoint, length: int = LENGTH, top: int = 5) -> explanation.Explanation:
     ids = np.random.default_rng(5).integers(0, len(source.vocabulary), length)
-    return explain.explain(source, ids, "m.npz", top)
+    return explanation.explain(source, ids, "m.npz", top)
 
 
 def plain_signals(source: Checkpoint, ids: Array) -> dict[tuple[int, str], Array]:
     """States and gates (H, n) by the equations, one character at a time."""
-    net, w = source.network, source.network.layout.named(source.network.flat)
+    net, w = source.network, named(source.network.layout, source.network.flat)
     cell, hidden, found = net.config.cell, net.config.hidden_size, dict[tuple[int, str], list[Array]]()
-    state = np.zeros((net.config.num_layers, net.cell.states, 1, net.config.hidden_size))
+    state = np.zeros((net.config.num_layers, len(net.cell.states), 1, net.config.hidden_size))
     for id_ in ids:
         new = naive.forward(cell, w, np.array([[id_]]), state)[1]
         x = np.eye(net.vocab_size)[id_]
@@ -54,7 +57,7 @@ def plain_signals(source: Checkpoint, ids: Array) -> dict[tuple[int, str], Array
             for g, name in enumerate(GATES[cell]):
                 a = w_ih[g] @ x + w_hh[g] @ state[l, 0, 0] + b[g]
                 found.setdefault((l + 1, name), []).append(naive.sigmoid(a))
-            for i, name in enumerate("hc"[: net.cell.states]):
+            for i, name in enumerate("hc"[: len(net.cell.states)]):
                 found.setdefault((l + 1, name), []).append(new[l, i, 0])
             x = new[l, 0, 0]
         state = new
@@ -67,7 +70,7 @@ def test_signals_are_the_states_and_gates_of_the_plain_equations(cell, num_layer
     source = model(cell, num_layers=num_layers, dtype="float64")
     found = explained(source)
     plain = plain_signals(source, found.ids)
-    signals = {(signal.layer, signal.name): signal.values for signal in found.watched.signals}
+    signals = {(signal.layer, signal.name): signal.values for signal in found.trace.signals}
     assert signals.keys() == plain.keys()
     for key, values in plain.items():
         np.testing.assert_allclose(signals[key], values, atol=1e-6, err_msg=str(key))
@@ -79,8 +82,8 @@ def test_guesses_are_the_likeliest_of_the_plain_equations(cell, attention):
     source = model(cell, attention=attention, dtype="float64")
     found = explained(source, top=4)
     net = source.network
-    zero = np.zeros((1, net.cell.states, 1, net.config.hidden_size))
-    logits, _ = naive.forward(cell, net.layout.named(net.flat), found.ids[None], zero)
+    zero = np.zeros((1, len(net.cell.states), 1, net.config.hidden_size))
+    logits, _ = naive.forward(cell, named(net.layout, net.flat), found.ids[None], zero)
     p = np.exp(logits[0] - logits[0].max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     assert found.guesses[0] == [] and math.isnan(found.bits[0])
@@ -93,7 +96,7 @@ def test_guesses_are_the_likeliest_of_the_plain_equations(cell, attention):
 
 def test_attention_is_told_by_lag():
     source = model("gru", attention=5, dtype="float64")
-    found, w = explained(source), source.network.layout.named(source.network.flat)
+    found, w = explained(source), named(source.network.layout, source.network.flat)
     h = plain_signals(source, found.ids)[1, "h"].T
     q, k = h @ w["attn.query.weight"].T, h @ w["attn.key.weight"].T
     for t in range(LENGTH):
@@ -101,18 +104,18 @@ def test_attention_is_told_by_lag():
         e = k[t - lags] @ q[t] / np.sqrt(q.shape[1]) + w["attn.lag.bias"][lags]
         share = np.zeros(5)
         share[lags] = np.exp(e) / np.exp(e).sum()
-        np.testing.assert_allclose(found.watched.attention[t] / 255, share, atol=0.51 / 255)
+        np.testing.assert_allclose(found.trace.attention[t] / 255, share, atol=0.51 / 255)
 
 
 @pytest.mark.parametrize("dtype", support.DTYPES)
 def test_bits_are_those_of_scoring(dtype, tmp_path):
     source = model("lstm", dtype=dtype, hidden=20, attention=4)
-    charrnn.checkpoint.save(tmp_path / "m.npz", source)
+    save(tmp_path / "m.npz", source)
     loaded = charrnn.load(tmp_path / "m.npz")
     found = explained(source, top=99)
     text = "".join(found.characters)
-    np.testing.assert_array_equal(loaded.explain(text).watched.nats, loaded.nats(text))
-    np.testing.assert_array_equal(found.watched.nats, loaded.nats(text))
+    np.testing.assert_array_equal(loaded.explain(text).trace.nats, loaded.nats(text))
+    np.testing.assert_array_equal(found.trace.nats, loaded.nats(text))
     for at in range(1, LENGTH):
         assert len(found.guesses[at]) == len(LETTERS)
         assert sum(dict(found.guesses[at]).values()) == pytest.approx(1, abs=1e-5)
@@ -138,7 +141,7 @@ def test_the_ranking_has_all_that_is_carried_or_what_is_asked_for():
         assert {tracked.signal for tracked in part} == {name}
     every = sorted([*parts["h"], *parts["c"]], key=lambda tracked: -tracked.score)
     for thing in {tracked.tracks for tracked in both}:
-        best = [tracked for tracked in every if tracked.tracks == thing][: explain.BEST]
+        best = [tracked for tracked in every if tracked.tracks == thing][: explanation.BEST]
         assert {*best} == {tracked for tracked in both if tracked.tracks == thing}
     assert {tracked.signal for tracked in found.ranking("f")} == {"f"}
     with pytest.raises(UsageError, match="the signal is 'nonsense'; choose one of: h, c, i, f, o"):
@@ -150,7 +153,7 @@ def test_a_network_that_overflows_is_refused_in_one_line(scale, at):
     """Finite weights, as a stranger's file may have them; warnings would be errors here."""
     source = model("rnn_relu", num_layers=2)
     source.network.flat[...] = scale
-    with pytest.raises(CharrnnError, match=f"overflows at character {at} .* h of layer 1 .*--lr"):
+    with pytest.raises(CharrnnError, match=f"overflows at character {at} .* h of layer 1 .*lower lr"):
         explained(source)
 
 
@@ -160,23 +163,23 @@ def test_the_largest_numbers_that_do_not_overflow_are_explained():
     source.network.weights.bias[...] = 3e38
     source.network.weights.out[...] = 1e-38
     found = explained(source)
-    assert all(np.isfinite(signal.values).all() for signal in found.watched.signals)
+    assert all(np.isfinite(signal.values).all() for signal in found.trace.signals)
     source.network.weights.bias[...] = np.linspace(1e38, 3e38, 6)
     source.network.weights.input[...] = np.random.default_rng(0).uniform(-3e37, 3e37, (1, 6, 2))
     found = explained(source)
     assert all(tracked.score <= 1 for tracked in found.ranking())
-    json.dumps(explain_data.data(found) | {"lags": []}, allow_nan=False)
+    json.dumps(page_data.data(found) | {"lags": []}, allow_nan=False)
 
 
 def test_a_unit_that_counts_is_ranked_first():
     source = counter()
     text = "a (b(c) a)\n((b c) (a(b)) c)\n" * 10
-    ranking = explain.explain(source, source.vocabulary.encode(text)).ranking()
-    assert ranking[0] == explain.Tracked(1, "h", 2, "depth of brackets", 1.0, 1)
+    ranking = explanation.explain(source, source.vocabulary.encode(text)).ranking()
+    assert ranking[0] == explanation.Tracked(1, "h", 2, "depth of brackets", 1.0, 1)
     assert [tracked.score for tracked in ranking] == sorted((t.score for t in ranking), reverse=True)
     named = [tracked.tracks for tracked in ranking]
     assert set(named) == {"depth of brackets", "line length so far", "word start", "word length so far"}
-    assert max(map(named.count, named)) == explain.BEST
+    assert max(map(named.count, named)) == explanation.BEST
     assert any(tracked.sign < 0 for tracked in ranking)
 
 
@@ -186,7 +189,7 @@ def unpacked(packed: str, rows: int) -> NDArray[np.uint8]:
 
 def test_data_holds_what_was_found():
     found = explained(model("lstm", attention=3, num_layers=2))
-    data = json.loads(json.dumps(explain_data.data(found), allow_nan=False))
+    data = json.loads(json.dumps(page_data.data(found), allow_nan=False))
     assert data["name"] == "m.npz" and data["summary"].startswith("lstm, 2 x 6 units, attention over 3, ")
     assert data["chars"] == found.characters and data["bits"][0] is None
     np.testing.assert_allclose(data["bits"][1:], found.bits[1:], atol=5.1e-5)
@@ -195,7 +198,7 @@ def test_data_holds_what_was_found():
         [c for c, _ in place] for place in found.guesses
     ]
     assert [(s["layer"], s["name"]) for s in data["signals"]] == [(l, n) for n in "hcifo" for l in (1, 2)]
-    values = {(signal.layer, signal.name): signal.values for signal in found.watched.signals}
+    values = {(signal.layer, signal.name): signal.values for signal in found.trace.signals}
     for signal in data["signals"]:
         low, high = np.array([signal["low"], signal["high"]])[:, :, None]
         expected = values[signal["layer"], signal["name"]]
@@ -206,46 +209,48 @@ def test_data_holds_what_was_found():
     untrained = [entry.pop("untrained") for entry in data["ranking"]]
     assert data["ranking"] == [tracked._asdict() for tracked in found.ranking()]
     fresh = Network(found.checkpoint.network.config, len(LETTERS), seed=0)
-    beside = explain.explain(replace(found.checkpoint, network=fresh), found.ids).ranking()
+    beside = explanation.explain(replace(found.checkpoint, network=fresh), found.ids).ranking()
     best = [max(t.score for t in beside if t.tracks == each.tracks) for each in found.ranking()]
     assert untrained == best
     assert data["places"] == found.places.tolist() and data["legible"] is None
     assert data["symbol"] == "character"
     assert data["attention"]["window"] == 3
-    np.testing.assert_array_equal(unpacked(data["attention"]["data"], LENGTH), found.watched.attention)
+    np.testing.assert_array_equal(unpacked(data["attention"]["data"], LENGTH), found.trace.attention)
 
 
 def test_the_gradient_is_that_of_the_library_beside_untrained_cells():
     source = model("gru", attention=2)
     found = explained(source)
-    lags = explain_data.data(found)["lags"]
+    lags = page_data.data(found)["lags"]
     names = ["this model", "rnn, untrained", "gru, untrained", "lstm, untrained"]
     assert [(lag["name"], lag["trained"], len(lag["norms"])) for lag in lags] == [
-        (name, name == names[0], explain.LAGS + 1) for name in names
+        (name, name == names[0], explanation.LAGS + 1) for name in names
     ]
-    own = explain.gradient_over_lag(source.network, found.ids, explain.LAGS, explain.POSITIONS).output
+    own = explanation.gradient_over_lag(
+        source.network, found.ids, explanation.LAGS, explanation.POSITIONS
+    ).output
     np.testing.assert_allclose(lags[0]["norms"], own, rtol=1e-3)
     for lag, cell in zip(lags[1:], ("rnn", "gru", "lstm"), strict=True):
         net = Network(ModelConfig(cell, 6), len(LETTERS), seed=0)
-        beside = explain.gradient_over_lag(net, found.ids, explain.LAGS, explain.POSITIONS).output
+        beside = explanation.gradient_over_lag(net, found.ids, explanation.LAGS, explanation.POSITIONS).output
         np.testing.assert_allclose(lag["norms"], beside, rtol=1e-3)
-    assert len(explain_data.data(explained(source, length=2))["lags"][3]["norms"]) == 1
+    assert len(page_data.data(explained(source, length=2))["lags"][3]["norms"]) == 1
 
 
 def test_a_large_page_has_all_units_of_h_and_the_ranked_ones_of_the_rest(monkeypatch):
     source, text = model("lstm", hidden=40), "a (b(c) a)\n((b c) (a(b)) c)\n" * 20
-    monkeypatch.setattr(explain, "POSITIONS", 1)
-    found = explain.explain(source, source.vocabulary.encode(text))
+    monkeypatch.setattr(explanation, "POSITIONS", 1)
+    found = explanation.explain(source, source.vocabulary.encode(text))
     ranked = sorted({tracked.unit for tracked in found.ranking()})
-    sizes = [len(signal["data"]) for signal in explain_data.data(found)["signals"]]
+    sizes = [len(signal["data"]) for signal in page_data.data(found)["signals"]]
     assert len(ranked) < 40
     for fit, cut in (
         (5, ""),
         (3, "; of f o the ranked units alone"),
         (0, "; of c i f o the ranked units alone"),
     ):
-        monkeypatch.setattr(explain_data, "LARGEST", sum(sizes[:fit]))
-        data = explain_data.data(found)
+        monkeypatch.setattr(page_data, "LARGEST", sum(sizes[:fit]))
+        data = page_data.data(found)
         units = [signal["units"] for signal in data["signals"]]
         assert units == [[*range(40)]] * max(1, fit) + [ranked] * min(4, 5 - fit)
         assert data["summary"] == found.summary + cut
@@ -257,7 +262,7 @@ def test_bytes_and_controls_are_shown_as_escapes():
     vocabulary = Vocabulary.of_bytes()
     source = Checkpoint(support.network("rnn", 256), vocabulary, {})
     given = "a\u00e9\n\t\x1b\\\U0001f600\udcff"
-    data = explain_data.data(explain.explain(source, vocabulary.encode(given)))
+    data = page_data.data(explanation.explain(source, vocabulary.encode(given)))
     smile = ["\\xf0", "\\x9f", "\\x98", "\\x80"]
     assert data["chars"] == ["a", "\\xc3", "\\xa9", "\n", "\t", "\\x1b", "\\", *smile, "\\xff"]
     dots = ["\u00b7"] * 3
@@ -271,22 +276,22 @@ def test_bytes_and_controls_are_shown_as_escapes():
 def test_a_file_is_read_up_to_the_limit(tmp_path: Path, monkeypatch):
     source, path = model("rnn"), tmp_path / "text"
     path.write_text("ab" * 10_000)
-    assert len(explain.read(path, source)[0]) == explain.LONGEST
+    assert len(explanation.read(path, source)[0]) == explanation.LONGEST
     path.write_text("ab" * 10_000 + "c")
     with pytest.raises(TextError, match=r"text has more than 20,000 characters; .*head -n 300 FILE"):
-        explain.read(path, source)
+        explanation.read(path, source)
     path.write_text("a?b\n?!\n!c")
-    ids, places, skipped = explain.read(path, source, unknown="skip")
+    ids, places, skipped = explanation.read(path, source, unknown="skip")
     assert (source.vocabulary.decode(ids), skipped) == ("ab\n\nc", 4)
     assert places.tolist() == [[1, 1], [1, 3], [1, 4], [2, 3], [3, 2]]
-    monkeypatch.setattr(corpus, "BLOCK", 2)
-    np.testing.assert_array_equal(explain.read(path, source, unknown="skip").places, places)
+    monkeypatch.setattr(files, "BLOCK", 2)
+    np.testing.assert_array_equal(explanation.read(path, source, unknown="skip").places, places)
     with pytest.raises(TextError, match="never saw"):
-        explain.read(path, source)
+        explanation.read(path, source)
     for text in ("", "a", "?a?"):
         path.write_text(text)
         with pytest.raises(TextError, match="at least 2"):
-            explain.read(path, source, unknown="skip")
+            explanation.read(path, source, unknown="skip")
 
 
 def test_what_cannot_be_is_said(saved):
@@ -294,7 +299,7 @@ def test_what_cannot_be_is_said(saved):
     for text, words in (("a", "at least 2"), ("ab" * 10_001, "20,000"), ("abx", "never saw")):
         with pytest.raises(TextError, match=words):
             loaded.explain(text)
-    with pytest.raises(UsageError, match="--top is 0"):
+    with pytest.raises(UsageError, match=r"^top is 0"):
         loaded.explain("abc", top=0)
 
 
@@ -302,8 +307,8 @@ def test_the_state_is_carried_through_a_long_text_as_one():
     """Beyond the length from which scoring cuts a text into streams."""
     source = model("lstm", hidden=8)
     found = explained(source, length=9000)
-    again = explain.explain(source, found.ids[:200])
-    for whole, part in zip(found.watched.signals, again.watched.signals, strict=True):
+    again = explanation.explain(source, found.ids[:200])
+    for whole, part in zip(found.trace.signals, again.trace.signals, strict=True):
         np.testing.assert_array_equal(whole.values[:, :200], part.values)
     scored = charrnn.api.Model(replace(source)).nats("".join(found.characters))
-    np.testing.assert_allclose(found.watched.nats, scored, atol=1e-4)
+    np.testing.assert_allclose(found.trace.nats, scored, atol=1e-4)

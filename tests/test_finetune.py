@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import support
 
-from charrnn.checkpoint import Checkpoint
-from charrnn.corpus import from_text
+from charrnn.checkpoint.checkpoint import Checkpoint
 from charrnn.errors import TextError
-from charrnn.finetune import adapt
-from charrnn.text import Vocabulary
+from charrnn.model.pytorch import by_character
+from charrnn.model.shard import Shard
+from charrnn.text.corpus import from_text
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.finetune import adapt
 
 OLD, NEW = "bdfhj", "abcdefghi"  # the new characters come before, between and after; j is gone
 
@@ -23,24 +27,34 @@ def model(**config: int) -> Checkpoint:
 @pytest.mark.parametrize("embed_size", [0, 3])
 def test_old_characters_keep_their_scores(embed_size, attention):
     old = model(num_layers=2, embed_size=embed_size, attention=attention)
-    network, corpus = adapt(old, from_text(NEW), extend=True, seed=1)
+    network, corpus = adapt(old, old.network.config, from_text(NEW), extend=True, seed=1)
     network.pack()
     assert corpus.vocabulary.text == "abcdefghij"
     assert corpus.vocabulary.decode(corpus.ids) == NEW
     inputs, _ = support.chunk(len(OLD), 3, 9)
     kept = corpus.vocabulary.encode(OLD)
-    got = support.logits(network.shard(3, 9), kept[inputs])
-    expected = support.logits(old.network.shard(3, 9), inputs)
+    got = support.logits(Shard(network, 3, 9), kept[inputs])
+    expected = support.logits(Shard(old.network, 3, 9), inputs)
     np.testing.assert_allclose(got[:, :, kept], expected, rtol=0, atol=1e-13)
-    context = network.weights.context
-    assert context.any(axis=2).all()  # new characters too start as in an untrained model
+    added = np.setdiff1d(np.arange(10), kept)
+    rows, untrained = (
+        by_character(network.layout, flat) for flat in (network.flat, network.layout.initial(1))
+    )
+    assert len(rows) == 3 + bool(attention)
+    for name, values in rows.items():
+        np.testing.assert_array_equal(values[added], untrained[name][added], err_msg=name)
+        assert values[added].any(axis=tuple(range(1, values.ndim))).all(), name
 
 
 def test_without_new_characters_the_network_is_the_same():
     old = model(attention=4)
-    assert adapt(old, from_text(OLD * 2), extend=False, seed=1)[0] is old.network
+    network, _ = adapt(
+        old, replace(old.network.config, dropout=0.5), from_text(OLD * 2), extend=False, seed=1
+    )
+    assert network.flat is old.network.flat
+    assert network.config.dropout == 0.5
 
 
 def test_new_characters_are_refused_by_name():
     with pytest.raises(TextError, match="5 characters that the model lacks: 'a', 'c'"):
-        adapt(model(), from_text("aaccegi"), extend=False, seed=1)
+        adapt(model(), model().network.config, from_text("aaccegi"), extend=False, seed=1)

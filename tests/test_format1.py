@@ -10,10 +10,11 @@ from pathlib import Path
 import naive
 import numpy as np
 import pytest
+import support
 
-from charrnn import checkpoint, evaluation
-from charrnn.parallel import Team
-from charrnn.progress import Progress
+from charrnn.checkpoint.progress import Progress
+from charrnn.checkpoint.reading import load
+from charrnn.parallel.threads import Team
 
 TEXT = "The fox said to the crow: how well you sing.\n"
 NATS = {"format1.npz": 3.0952, "format1.last.npz": 3.0952}  # of a character of TEXT, by the equations
@@ -36,14 +37,14 @@ def equations(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("name", NATS)
 def test_its_score_stays_the_same(name):
     path = Path(__file__).parent / name
-    loaded = checkpoint.load(path)
-    nats = evaluation.score(loaded.network, loaded.vocabulary.encode(TEXT), Team(1))
+    loaded = load(path)
+    nats = support.nats(loaded.network, loaded.vocabulary.encode(TEXT), Team(1))
     np.testing.assert_allclose(nats, equations(path), atol=1e-5)
     assert nats.mean() == pytest.approx(NATS[name], abs=1e-4)
 
 
 def test_what_it_says_of_itself_stays_readable():
-    best, last = (checkpoint.load(Path(__file__).parent / name) for name in NATS)
+    best, last = (load(Path(__file__).parent / name) for name in NATS)
     assert best.meta["format"] == last.meta["format"] == 1
     assert best.meta["metrics"]["loss"] == pytest.approx(3.0593, abs=1e-4)
     assert Progress(**last.meta["progress"]).step == 72

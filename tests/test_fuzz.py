@@ -25,12 +25,13 @@ from hypothesis import strategies as st
 from support import STEERING
 from zips import Zip, headed, taken_apart
 
-from charrnn import checkpoint, npz
+from charrnn.checkpoint import npz
+from charrnn.checkpoint.progress import Progress
+from charrnn.checkpoint.reading import load
 from charrnn.cli.info import lines
 from charrnn.cli.output import json_line
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CheckpointError
-from charrnn.progress import Progress
 
 EXAMPLES = 250
 SOUND = hostile.sound()
@@ -126,7 +127,7 @@ def judge(path: Path, data: bytes) -> None:
     """Refused as it should be; or read as others read it, and of use to every command."""
     path.write_bytes(data)
     try:
-        loaded = checkpoint.load(path)
+        loaded = load(path)
     except CheckpointError as error:
         assert str(error).isprintable()
         assert len(str(error)) < 600

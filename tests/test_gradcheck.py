@@ -7,7 +7,7 @@ import pytest
 from support import CELLS
 
 from charrnn.config import GradcheckConfig, ModelConfig
-from charrnn.gradcheck import Problem, Row, check
+from charrnn.inspection.gradcheck import Problem, Row, check
 
 SMALL = GradcheckConfig(vocab_size=5, seq_len=4, batch_size=2)
 
@@ -53,7 +53,7 @@ def test_every_number_is_checked(cell):
     parameters = [row.elements for row in found if not row.tensor.startswith("carried")]
     carried = [row.elements for row in found if row.tensor.startswith("carried")]
     assert sum(parameters) == network.flat.size
-    assert sum(carried) == network.config.num_layers * network.cell.states * 3 * SMALL.batch_size
+    assert sum(carried) == network.config.num_layers * len(network.cell.states) * 3 * SMALL.batch_size
 
 
 def test_the_problem_is_no_easy_one():
@@ -79,6 +79,35 @@ def spoil(monkeypatch: pytest.MonkeyPatch, tensor: str, change: float) -> None:
     monkeypatch.setattr(Problem, "tensors", spoilt)
 
 
+PLACES = {
+    ("rnn.weight_ih_l0", (2, 1)): "r of unit 2, from character 1",
+    ("rnn.weight_hh_l0", (7, 2)): "m of unit 1, from unit 2",
+    ("rnn.weight_ih_l1", (4, 0)): "z of unit 1, from input 0",
+    ("rnn.bias_l1", (11,)): "m of unit 2",
+    ("attn.key.weight", (1, 2)): "unit 1, unit 2",
+    ("attn.lag.bias", (2,)): "lag 2",
+    ("out.weight", (3, 0)): "character 3, unit 0",
+    ("carried state", (1, 1, 0, 2)): "h of unit 2 in layer 2, sequence 1",
+    ("carried values", (1, 1, 2)): "sequence 1, step 1, unit 2",
+}
+
+
+@pytest.mark.parametrize("tensor, index", PLACES)
+def test_the_worst_element_is_named(monkeypatch, tensor, index):
+    tensors = Problem.tensors
+
+    def spoilt(problem):
+        for name, values, analytic in tensors(problem):
+            if name == tensor:
+                analytic[index] += 0.5
+            yield name, values, analytic
+
+    monkeypatch.setattr(Problem, "tensors", spoilt)
+    (row,) = (row for row in rows("gru", num_layers=2, attention=3) if not row.passed)
+    assert (row.tensor, row.index, row.place) == (tensor, index, PLACES[tensor, index])
+    assert row.analytic - row.numeric == pytest.approx(0.5, abs=1e-6)
+
+
 TENSORS = [
     "embed.weight",
     "rnn.weight_ih_l0",
@@ -95,7 +124,8 @@ TENSORS = [
     "out.weight",
     "out.bias",
     "carried state",
-    "carried keys, values",
+    "carried keys",
+    "carried values",
 ]
 
 

@@ -20,10 +20,14 @@ from support import STEERING, refused
 from zips import spoil
 
 import charrnn
-from charrnn import checkpoint, npz
+from charrnn.checkpoint import npz
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.reading import load
+from charrnn.checkpoint.writing import save
 from charrnn.cli.info import for_people, lines
 from charrnn.cli.output import visible
-from charrnn.text import Vocabulary
+from charrnn.errors import CheckpointError
+from charrnn.text.vocabulary import Vocabulary
 
 SLACK = 16 << 20  # bytes of memory, beside twice the file
 LINUX = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured as Linux tells it")
@@ -33,14 +37,14 @@ LINUX = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="m
 LOADER = """
 import json, os, sys
 from pathlib import Path
-from charrnn import checkpoint
+from charrnn.checkpoint.reading import load
 from charrnn.errors import CheckpointError
 
 def kib(what):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(what))
 
-checkpoint.load(Path(sys.argv[1]))
+load(Path(sys.argv[1]))
 for name in sys.argv[2:]:
     child = os.fork()
     if child:
@@ -49,7 +53,7 @@ for name in sys.argv[2:]:
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest
     before, error = kib("VmRSS"), ""
     try:
-        loaded = checkpoint.load(Path(name))
+        loaded = load(Path(name))
     except CheckpointError as wrong:
         error = str(wrong)
     print(json.dumps([error, (kib("VmHWM") - before) * 1024]), flush=True)
@@ -81,7 +85,7 @@ def loaded(sound: Path, paths: Sequence[Path]) -> list[tuple[str, int]]:
 def test_the_corpus_starts_from_a_sound_file(sound):
     again = spoil(sound.read_bytes(), lambda zip_: None)
     assert again == sound.read_bytes()
-    assert checkpoint.load(sound).meta["progress"]["step"] == 7
+    assert load(sound).meta["progress"]["step"] == 7
     assert len(hostile.FILES) >= 60
 
 
@@ -127,7 +131,7 @@ def large(path: Path, letters: int, hidden: int, slots: int = 0, **config: int) 
     network = support.network("gru", letters, hidden, **config)
     extra = {f"optim.{slot}": network.flat for slot in range(slots)}
     vocabulary = Vocabulary(np.arange(letters, dtype=np.uint32))
-    checkpoint.save(path, checkpoint.Checkpoint(network, vocabulary, {}, extra))
+    save(path, Checkpoint(network, vocabulary, {}, extra))
     return path
 
 
@@ -201,7 +205,7 @@ def test_an_error_steers_no_terminal(wrong, sound, tmp_path):
 def test_what_a_sound_file_says_steers_no_terminal(place, sound, tmp_path):
     path = tmp_path / "m.npz"
     path.write_bytes(spoil(sound.read_bytes(), hostile_meta.meta(**{place: hostile.ESCAPE})))
-    shown = "\n".join(lines(for_people(checkpoint.load(path).meta)))
+    shown = "\n".join(lines(for_people(load(path).meta)))
     assert visible(hostile.ESCAPE) in shown
     assert not STEERING.search(shown)
 
@@ -209,7 +213,7 @@ def test_what_a_sound_file_says_steers_no_terminal(place, sound, tmp_path):
 def test_what_a_model_leaves_unsaid_is_the_default(sound, tmp_path):
     path = tmp_path / "m.npz"
     path.write_bytes(spoil(sound.read_bytes(), hostile_meta.meta(model__dropout=None, model__dtype=None)))
-    loaded = checkpoint.load(path)
+    loaded = load(path)
     assert loaded.meta["model"] == vars(loaded.network.config)
     assert "dropout" in loaded.meta["model"]
 
@@ -224,7 +228,7 @@ def test_no_pickle_anywhere():
 
 def test_more_than_can_be_read_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(npz, "LARGEST", 1000)
-    with pytest.raises(checkpoint.CheckpointError, match="1,000 bytes"):
+    with pytest.raises(CheckpointError, match="1,000 bytes"):
         large(tmp_path / "m.npz", 9, 9)
     assert not list(tmp_path.iterdir())
 
@@ -235,6 +239,6 @@ def test_more_than_can_be_read_is_not_written(tmp_path, monkeypatch):
 def test_what_cannot_be_read_back_is_not_written(meta, tmp_path):
     network = support.network("rnn", 3, 3)
     path = tmp_path / "m.npz"
-    with pytest.raises(checkpoint.CheckpointError, match=r"m\.npz could not be written: its"):
-        checkpoint.save(path, checkpoint.Checkpoint(network, Vocabulary.of("abc"), meta))
+    with pytest.raises(CheckpointError, match=r"m\.npz could not be written: its"):
+        save(path, Checkpoint(network, Vocabulary.of("abc"), meta))
     assert not list(tmp_path.iterdir())

@@ -19,8 +19,10 @@ import pytest
 from mistakes import SHARED, Mistake
 from mistakes_cells import CELLS
 
-from charrnn import cells, gradcheck
+from charrnn import cells
 from charrnn.config import GradcheckConfig, ModelConfig
+from charrnn.inspection import gradcheck
+from charrnn.model.pytorch import named
 
 SIZES = {"vocab_size": 3, "seq_len": 3, "batch_size": 2}
 NOISE, CLEAR = 1e-9, 1e-5  # errors of right gradients are below the one, of wrong ones above the other
@@ -38,15 +40,15 @@ def settings(package: plain.Package, cell: str, **config: Any) -> tuple[Any, Any
 
 def gradient(package: plain.Package, cell: str, **config: Any) -> Found:
     """The gradient check."""
-    rows = package("gradcheck").check(*settings(package, cell, **config))
+    rows = package("inspection.gradcheck").check(*settings(package, cell, **config))
     return {row.tensor: row.largest for row in rows}
 
 
 def oracle(package: plain.Package, cell: str, **config: Any) -> Found:
     """Scores and the state carried on against naive.py."""
-    problem = package("gradcheck").Problem(*settings(package, cell, **config))
+    problem = package("inspection.gradcheck").Problem(*settings(package, cell, **config))
     problem._set()
-    shard, arrays = problem.shard, problem.network.layout.named(problem.network.flat)
+    shard, arrays = problem.shard, named(problem.network.layout, problem.network.flat)
     logits, state = naive.forward(cell, arrays, problem.inputs, shard.rows_of_state)
     nats = shard.score(problem.inputs, problem.targets)
     return {
@@ -65,7 +67,7 @@ def large_logits(package: plain.Package, cell: str, **config: Any) -> Found:
 
 def large_gradient(package: plain.Package, cell: str, **config: Any) -> Found:
     """The gradient of a million times the loss, against a million times the gradient."""
-    problem = package("gradcheck").Problem(*settings(package, cell, **config))
+    problem = package("inspection.gradcheck").Problem(*settings(package, cell, **config))
     layout, shard = problem.network.layout, problem.shard
     grads = []
     for scale in (1.0, 1e6):
@@ -78,7 +80,7 @@ def large_gradient(package: plain.Package, cell: str, **config: Any) -> Found:
 
 def future(package: plain.Package, cell: str, **config: Any) -> Found:
     """Scores of a text, against those of one whose last character differs."""
-    problem = package("gradcheck").Problem(*settings(package, cell, **config))
+    problem = package("inspection.gradcheck").Problem(*settings(package, cell, **config))
     other = problem.inputs.copy()  # which shares no memory with the targets
     other[:, -1] = (other[:, -1] + 1) % SIZES["vocab_size"]
     nats = []
@@ -137,7 +139,7 @@ def test_without_a_mistake_every_check_passes(tmp_path, cell, config):
 def test_plain_python_computes_what_compiled_kernels_compute(tmp_path, cell):
     config = {"num_layers": 2, "embed_size": 2, "attention": 2, "dropout": 0.3}
     with plain.package(tmp_path) as package:
-        problem = package("gradcheck").Problem(*settings(package, cell, **config))
+        problem = package("inspection.gradcheck").Problem(*settings(package, cell, **config))
         loss, (grad, carried) = problem.loss(), problem.gradient()
     model = ModelConfig(cell, 2, dtype="float64", **config)
     compiled = gradcheck.Problem(model, GradcheckConfig(**SIZES))

@@ -21,14 +21,17 @@ import pytest
 import support
 from program import PATIENCE, command, environment, wait
 
-from charrnn import checkpoint, ranks
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.writing import save
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.corpus import from_text
 from charrnn.errors import UsageError
-from charrnn.kernels import update
-from charrnn.parallel import DataParallel, Team
-from charrnn.plan import Plan
-from charrnn.text import Vocabulary
+from charrnn.kernels import reduction
+from charrnn.parallel import ranks
+from charrnn.parallel.data_parallel import DataParallel
+from charrnn.parallel.threads import Team
+from charrnn.text.corpus import from_text
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.plan import Plan
 
 HERE = Path(sys.executable).parent / "mpiexec"  # of the extra `mpi`; else the system's
 MPIEXEC = str(HERE) if HERE.exists() else shutil.which("mpiexec")
@@ -187,14 +190,14 @@ def test_what_fails_on_one_rank_ends_all(folder):
     assert (lacking.code, lacking.err.count("there is no file")) == (1, 1)
     program_that_fails = """
 import sys
-from charrnn import optimize, ranks
 from charrnn.cli.main import main
-step = optimize.Learner.step
-def fails(self, inputs, targets, lr, number):
+from charrnn.training.learner import Learner
+step = Learner.step
+def fails(self, inputs, targets, lr, number, updates):
     if self.ranks.rank == 1 and number == 3:
         raise MemoryError("by intent")
-    return step(self, inputs, targets, lr, number)
-optimize.Learner.step = fails
+    return step(self, inputs, targets, lr, number, updates)
+Learner.step = fails
 main()
 """
     (folder / "fails.py").write_text(program_that_fails)
@@ -216,7 +219,7 @@ def test_a_text_is_scored_the_same_on_any_number_of_ranks(folder, fables):
     (folder / "long.txt").write_text(fables, encoding="utf-8")
     vocabulary = Vocabulary.of(fables)
     net = support.network("rnn", len(vocabulary), 8)
-    checkpoint.save(folder / "m.npz", checkpoint.Checkpoint(net, vocabulary, {}))
+    save(folder / "m.npz", Checkpoint(net, vocabulary, {}))
     score = ["eval", "m.npz", "long.txt", "c.txt", "--json"]
     assert run(3, *score, cwd=folder).out == run(1, *score, cwd=folder).out
     for option in ("--stateless", "--per-line"):
@@ -267,7 +270,7 @@ def test_processes_that_another_mpi_started_are_no_runs_of_their_own():
     assert "one of 4 processes, but MPI knows 1" in done.stderr
 
 
-class Alone(ranks.One):
+class Alone(ranks.SingleProcess):
     """One of several that never meet."""
 
     def __init__(self, rank: int, size: int):
@@ -282,12 +285,12 @@ def test_sums_over_ranks_are_those_of_the_one_tree(batch):
     count, size = len(whole.cuts), net.flat.size
     shards = np.random.default_rng(batch).standard_normal((count, size)).astype(net.flat.dtype)
     expected = shards.copy()
-    update.add_shards(expected, update.tree(count), 0, size)
+    reduction.add_shards(expected, reduction.tree(count), 0, size)
     for number in range(1, count + 1):
         parts = [DataParallel(net, batch, 2, Team(1), Alone(rank, number)) for rank in range(number)]
         for part in parts:
             part.grads[: len(part.mine)] = shards[part.mine.start : part.mine.stop]
-            update.add_shards(part.grads, part._within, 0, size)
+            reduction.add_shards(part.grads, part._within, 0, size)
         assert sorted(shard for part in parts for shard in part.mine) == [*range(count)]
         for part in parts:
             for rank, shard in part._roots:
@@ -296,31 +299,31 @@ def test_sums_over_ranks_are_those_of_the_one_tree(batch):
                     part.grads[part._at[shard]] = sent
         for part in parts:
             across = part._all[len(part._within) :]
-            update.add_shards(part.grads, across, 0, size)
+            reduction.add_shards(part.grads, across, 0, size)
             np.testing.assert_array_equal(part.grad, expected[0])
 
 
 def test_a_rank_has_its_part_of_the_text_and_no_more(fables):
     corpus = from_text(fables)
-    plan = Plan(corpus, ModelConfig("rnn", 8), TrainConfig(batch_size=64, seq_len=32, val_fraction=0.2))
+    plan = Plan.of(corpus, ModelConfig("rnn", 8), TrainConfig(batch_size=64, seq_len=32, val_fraction=0.2))
     parts = [plan.of_rank(Alone(rank, 4), rank) for rank in range(4)]
     for chunk in (0, plan.streams.chunks - 1):
         for whole, mine in zip(
             plan.streams.chunk(chunk),
-            zip(*(part.mine.chunk(chunk) for part in parts), strict=True),
+            zip(*(part.streams.chunk(chunk) for part in parts), strict=True),
             strict=True,
         ):
             np.testing.assert_array_equal(np.concatenate(mine), whole)
     for part in parts[1:]:
         assert len(pickle.dumps(part)) < 0.25 * len(fables)
         assert (part.total_steps, part.save_every) == (plan.total_steps, plan.save_every)
-        assert (part.seq_len, part.flops) == (plan.seq_len, plan.flops)
+        assert part.streams.longest == plan.streams.longest
     with pytest.raises(UsageError, match="5 processes, but 64 streams are 4 shards of 16"):
         plan.of_rank(Alone(0, 5), 0)
 
 
 def test_cores_are_shared_by_the_ranks_that_may_use_them():
     sharing, cores = Alone(0, 4), Team().threads
-    sharing.sharing = 2
+    sharing.ranks_on_cores = 2
     assert Team(0, sharing).threads == max(1, cores // 2)
     assert Team(3, sharing).threads == 3

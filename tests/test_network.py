@@ -12,7 +12,9 @@ from support import CELLS, DTYPES
 
 from charrnn import cells
 from charrnn.config import ModelConfig
-from charrnn.network import Network
+from charrnn.model.network import Network
+from charrnn.model.pytorch import named
+from charrnn.model.shard import Shard
 
 SIZES = [  # hidden, batch, vocab, layers, embed
     (1, 1, 2, 1, 0),
@@ -36,10 +38,10 @@ def test_every_cell_has_a_naive_twin():
 def test_logits_nats_and_state_follow_the_equations(cell, dtype, size):
     hidden, batch, vocab, layers, embed = size
     net = support.network(cell, vocab, hidden, num_layers=layers, embed_size=embed, dtype=dtype)
-    shard = net.shard(batch, 5)
+    shard = Shard(net, batch, 5)
     shard.rows_of_state[...] = support.state(shard)
     inputs, targets = support.chunk(vocab, batch, 5)
-    arrays = net.layout.named(net.flat)
+    arrays = named(net.layout, net.flat)
     expected, after = naive.forward(cell, arrays, inputs, shard.rows_of_state)
     close = {"rtol": 0, "atol": 5e-6 if dtype == "float32" else 1e-13}
     np.testing.assert_allclose(support.logits(shard, inputs), expected, **close)
@@ -52,7 +54,7 @@ def test_logits_nats_and_state_follow_the_equations(cell, dtype, size):
 def test_one_chunk_of_2t_equals_two_of_t(cell, dtype):
     net = support.network(cell, 65, 33, num_layers=2, dtype=dtype)
     inputs, targets = support.chunk(65, 3, 14)
-    whole, halves = net.shard(3, 14), net.shard(3, 14)
+    whole, halves = Shard(net, 3, 14), Shard(net, 3, 14)
     expected = whole.score(inputs, targets).copy()
     got = [halves.score(inputs[:, half], targets[:, half]).copy() for half in (np.s_[:7], np.s_[7:])]
     close = {"rtol": 0, "atol": 1e-6 if dtype == "float32" else 1e-13}
@@ -66,8 +68,8 @@ def test_a_sequence_does_not_see_its_neighbours(cell, dtype):
     """17 sequences together and each alone: what a shard holds is no matter of the figures."""
     net = support.network(cell, 65, 33, num_layers=2, dtype=dtype)
     inputs, targets = support.chunk(65, 17, 6)
-    together = net.shard(17, 6).score(inputs, targets)
-    alone = [net.shard(1, 6).score(inputs[i : i + 1], targets[i : i + 1])[0] for i in range(17)]
+    together = Shard(net, 17, 6).score(inputs, targets)
+    alone = [Shard(net, 1, 6).score(inputs[i : i + 1], targets[i : i + 1])[0] for i in range(17)]
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-6 if dtype == "float32" else 1e-13)
 
 
@@ -79,7 +81,7 @@ def test_float32_gradients_are_close_to_float64(cell, embed):
     fine.flat[...] = coarse.flat
     fine.pack()
     chunk = support.chunk(65, 17, 20)
-    got, expected = (support.gradient(net.shard(17, 20), *chunk) for net in (coarse, fine))
+    got, expected = (support.gradient(Shard(net, 17, 20), *chunk) for net in (coarse, fine))
     assert got[0] == pytest.approx(expected[0], rel=1e-6)
     largest = max(np.abs(g).max() for g in expected[1].values())
     for name, grad in expected[1].items():
@@ -92,7 +94,7 @@ def test_float32_gradients_are_close_to_float64(cell, embed):
 def test_an_untrained_model_knows_nothing(cell, layers, embed):
     net = Network(ModelConfig(cell, 128, layers, embed), 65, seed=1)
     net.pack()
-    nats = net.shard(16, 32).score(*support.chunk(65, 16, 32)).mean()
+    nats = Shard(net, 16, 32).score(*support.chunk(65, 16, 32)).mean()
     assert nats == pytest.approx(math.log(65), rel=0.02)
 
 
@@ -102,7 +104,7 @@ def test_a_repeated_character_gathers_its_gradients(cell, embed):
     """Two characters with equal weights are one character: its gradient is the sum of theirs."""
     net = support.network(cell, 9, embed_size=embed, dtype="float64")
     name = "embed.weight" if embed else "rnn.weight_ih_l0"
-    table = net.layout.named(net.flat)[name]
+    table = named(net.layout, net.flat)[name]
     rows = table if embed else table.T  # a row for each character
     rows[4] = rows[3]
     net.pack()
@@ -112,7 +114,7 @@ def test_a_repeated_character_gathers_its_gradients(cell, embed):
     together = np.full_like(apart, 3)
     grads = []
     for ids in (apart, together):
-        grad = support.gradient(net.shard(3, 8), ids, targets)[1][name]
+        grad = support.gradient(Shard(net, 3, 8), ids, targets)[1][name]
         grads.append(grad if embed else grad.T)
     np.testing.assert_allclose(grads[1][3], grads[0][3] + grads[0][4], rtol=1e-12)
     assert np.abs(grads[0][3:5]).min() > 0
@@ -123,11 +125,11 @@ def test_a_repeated_character_gathers_its_gradients(cell, embed):
 def test_dropout_is_for_training_alone(cell):
     net = support.network(cell, 9, num_layers=2, dropout=0.5, dtype="float64")
     inputs, targets = support.chunk(9, 3, 8)
-    exact = net.shard(3, 8).score(inputs, targets).sum()
-    losses = [net.shard(3, 8, dropout=True).loss(inputs, targets, key) for key in (1, 1, 2)]
+    exact = Shard(net, 3, 8).score(inputs, targets).sum()
+    losses = [Shard(net, 3, 8, dropout=True).loss(inputs, targets, key) for key in (1, 1, 2)]
     assert losses[0] == losses[1] != losses[2]
-    assert net.shard(3, 8).loss(inputs, targets, 1) == pytest.approx(exact, rel=1e-14)
-    assert net.shard(3, 8, dropout=True).score(inputs, targets).sum() == pytest.approx(exact, rel=1e-14)
+    assert Shard(net, 3, 8).loss(inputs, targets, 1) == pytest.approx(exact, rel=1e-14)
+    assert Shard(net, 3, 8, dropout=True).score(inputs, targets).sum() == pytest.approx(exact, rel=1e-14)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -135,7 +137,7 @@ def test_dropout_is_for_training_alone(cell):
 def test_a_last_shorter_chunk_and_a_used_shard_leave_no_trace(cell, dtype):
     """Memory is kept from chunk to chunk, of any length; nothing of one may show in the next."""
     net = support.network(cell, 65, 7, num_layers=2, dtype=dtype)
-    used, fresh = net.shard(3, 9), net.shard(3, 9)
+    used, fresh = Shard(net, 3, 9), Shard(net, 3, 9)
     for steps, seed in ((9, 1), (4, 2), (9, 3)):
         support.gradient(used, *support.chunk(65, 3, steps, seed))
     used.state[...] = fresh.state[...] = 0.25

@@ -52,7 +52,9 @@ def test_the_description_of_the_package_is_whole(wheel):
     assert about["Description-Content-Type"] == "text/markdown"
     assert {"Typing :: Typed", "Operating System :: POSIX :: Linux"} <= {*about.get_all("Classifier")}
     needed = [need for need in about.get_all("Requires-Dist") if "extra" not in need]
-    assert [need.partition(">")[0] for need in needed] == ["numba", "numpy", "rich", "typer"]
+    assert [need.partition(">")[0] for need in needed] == [
+        *("filelock", "numba", "numpy", "platformdirs", "rich", "typer"),
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 import support
 from colours import contrast, luminance, painted
 
-from charrnn.checkpoint import Checkpoint
-from charrnn.explain import Explanation, explain
-from charrnn.explain_data import data
-from charrnn.explain_page import render
-from charrnn.text import Vocabulary
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.inspection.explanation import Explanation, explain
+from charrnn.inspection.page import render
+from charrnn.inspection.page_data import data
+from charrnn.text.vocabulary import Vocabulary
 
 pytest_plugins = ["browser"]
 
@@ -100,7 +100,7 @@ def test_surprise_colours_the_text(show, explained, content):
 def test_a_unit_colours_the_text(show, explained, content, layer, signal, unit):
     page = show(content)
     choose_unit(page, layer, signal, unit)
-    values = next(s.values for s in explained.watched.signals if s[:2] == (layer, signal))[unit]
+    values = next(s.values for s in explained.trace.signals if s[:2] == (layer, signal))[unit]
     ticks = numbers(page.locator("#ticks").inner_text())
     packed = next(s for s in content["signals"] if (s["layer"], s["name"]) == (layer, signal))
     low, high = packed["low"][unit], packed["high"][unit]
@@ -152,7 +152,7 @@ def test_attention_colours_what_the_marked_character_looked_at(show, explained, 
     page = show(content)
     page.get_by_role("radio", name="Attention").check()
     page.locator(EVERY).nth(40).hover()
-    row = explained.watched.attention[39].astype(float)  # what was read before it made the guesses
+    row = explained.trace.attention[39].astype(float)  # what was read before it made the guesses
     page.wait_for_function(
         "wanted => document.querySelectorAll('#text [class]:not([class=\"\"])').length === wanted", arg=8
     )

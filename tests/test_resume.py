@@ -19,11 +19,14 @@ import support
 from program import command, environment, run, shell, wait
 from support import CELLS
 
-from charrnn import checkpoint, events, npz
+from charrnn.checkpoint import npz
+from charrnn.checkpoint.checkpoint import VERSIONS
 from charrnn.config import OPTIMIZERS, ModelConfig, TrainConfig
-from charrnn.corpus import from_text
 from charrnn.errors import CheckpointError, UsageError
-from charrnn.training import Trainer
+from charrnn.text.corpus import from_text
+from charrnn.training import events
+from charrnn.training.plan import Plan
+from charrnn.training.trainer import Trainer
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [(cell, name, {}) for cell in CELLS for name in OPTIMIZERS]
 CASES += [("gru", "adam", {"attention": 30, "teacher_forcing": 0.7})]
@@ -32,7 +35,8 @@ CASES += [("gru", "adam", {"attention": 30, "teacher_forcing": 0.7})]
 def made(text: str, path: Path, cell: str, threads: int = 1, attention: int = 0, **config: Any) -> Trainer:
     model = ModelConfig(cell=cell, hidden_size=9, num_layers=2, dropout=0.3, attention=attention)
     defaults = {"lr": 0.01, "epochs": 2.5, "batch_size": 20, "seq_len": 16, "eval_every": 7, "patience": 99}
-    return Trainer(from_text(text), model, TrainConfig(**(defaults | config), threads=threads), path)
+    plan = Plan.of(from_text(text), model, TrainConfig(**(defaults | config), threads=threads))
+    return Trainer(plan.of_rank(), path)
 
 
 def ran(trainer: Trainer, stop: int | None = None) -> list[tuple[Any, ...]]:
@@ -154,7 +158,7 @@ def test_resume_takes_the_saved_options_and_refuses_others_by_name(corpus):
 
 
 def test_two_runs_on_one_output_are_refused(corpus):
-    from charrnn.lock import output
+    from charrnn.system.lock import output
 
     with output(corpus / "m.npz"):
         second = run("train", "corpus.txt", "--out", "m.npz", *OPTIONS, cwd=corpus)
@@ -174,7 +178,7 @@ def test_leavings_of_dead_runs_are_swept_and_others_left_alone(corpus):
 SAVER = """
 import sys, numpy as np
 from pathlib import Path
-from charrnn import npz
+from charrnn.checkpoint import npz
 number = int(sys.argv[2])
 while True:
     number += 1
@@ -313,7 +317,7 @@ def test_resuming_with_other_versions_of_the_libraries_is_said(corpus):
     train = ["train", "corpus.txt", "--out", "m.npz"]
     assert run(*train, *OPTIONS, "--max-steps", "2", cwd=corpus).code == 0
     info = run("info", "m.npz", cwd=corpus).out.decode()
-    for name, version in checkpoint.VERSIONS.items():
+    for name, version in VERSIONS.items():
         assert re.search(rf"^{name} +{re.escape(version)}$", info, re.MULTILINE)
     same = run(*train, "--resume", "--max-steps", "3", cwd=corpus)
     assert same.code == 0 and "made by" not in same.err

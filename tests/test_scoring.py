@@ -1,4 +1,4 @@
-"""Scores of texts that come in pieces, of lines, of characters, and of a model that goes on learning."""
+"""Predictions of texts that come in pieces, of lines, of characters, and of a model that goes on learning."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import pytest
 import support
 from support import CELLS
 
-from charrnn import dynamic, evaluation
-from charrnn.checkpoint import Checkpoint
+from charrnn.checkpoint.checkpoint import Checkpoint
 from charrnn.config import EvalConfig
-from charrnn.dynamic import DynamicReader
 from charrnn.errors import TextError, UsageError
-from charrnn.evaluation import Reader, Tally, score_lines
-from charrnn.parallel import Team
-from charrnn.scoring import Scorer
-from charrnn.text import Vocabulary
+from charrnn.model.pytorch import named
+from charrnn.model.shard import Shard
+from charrnn.parallel.threads import Team
+from charrnn.scoring import dynamic_evaluation
+from charrnn.scoring import reader as reader_module
+from charrnn.scoring.dynamic_evaluation import DynamicReader
+from charrnn.scoring.metrics import Tally
+from charrnn.scoring.reader import Reader, score_lines
+from charrnn.scoring.texts import TextScorer
+from charrnn.text.vocabulary import Vocabulary
 
 LETTERS = "abc\n "
 VOCAB = len(LETTERS)
@@ -30,8 +34,8 @@ def text(length: int, seed: int = 0) -> np.ndarray:
 
 def expected(net: support.Network, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nats, and whether the likeliest character came, of all but the first, by the plain equations."""
-    start = np.zeros((net.config.num_layers, net.cell.states, 1, net.config.hidden_size))
-    logits, _ = naive.forward(net.config.cell, net.layout.named(net.flat), ids[None, :-1], start)
+    start = np.zeros((net.config.num_layers, len(net.cell.states), 1, net.config.hidden_size))
+    logits, _ = naive.forward(net.config.cell, named(net.layout, net.flat), ids[None, :-1], start)
     return naive.nats(logits, ids[None, 1:])[0], logits[0].argmax(1) == ids[1:]
 
 
@@ -46,10 +50,10 @@ def test_pieces_of_any_size_are_scored_as_the_whole(cell):
         assert len(scores.nats) == size
         for i in range(size):
             if at + i == 0:
-                assert math.isnan(scores.nats[0]) and not scores.right[0]
+                assert math.isnan(scores.nats[0]) and not scores.correct[0]
             else:
                 assert scores.nats[i] == pytest.approx(nats[at + i - 1], abs=1e-12)
-                assert scores.right[i] == right[at + i - 1]
+                assert scores.correct[i] == right[at + i - 1]
         at += size
     assert at == 400 and 20 < right.sum() < 380
 
@@ -63,7 +67,7 @@ def test_long_pieces_which_run_side_by_side_carry_the_state_on(sizes, monkeypatc
     pieces = np.split(ids, np.cumsum(sizes)[:-1])
     reader = Reader(net, Team(2))
     got = np.concatenate([reader.read(piece).nats for piece in pieces])
-    monkeypatch.setattr(evaluation, "STREAMS", 1)
+    monkeypatch.setattr(reader_module, "STREAMS", 1)
     np.testing.assert_allclose(got[1:], Reader(net, Team(1)).read(ids).nats[1:], rtol=0, atol=1e-9)
 
 
@@ -80,27 +84,27 @@ def test_lines_that_stand_alone_are_scored_from_zero_in_any_company(start):
         if len(whole) > 1:
             nats, right = expected(net, whole)
             np.testing.assert_allclose(got, nats, rtol=0, atol=1e-12)
-            np.testing.assert_array_equal(scores.right[-len(nats) :], right)
+            np.testing.assert_array_equal(scores.correct[-len(nats) :], right)
 
 
 def plain_rmsprop(net: support.Network, ids: np.ndarray, lr: float, size: int) -> list[float]:
     """Dynamic evaluation in plain steps: the mean nats of each chunk, before it is learned from."""
     net = support.Network(net.config, net.vocab_size, net.flat.copy())
-    state, v, losses = np.zeros((1, net.cell.states, 1, net.config.hidden_size)), 0.0, []
+    state, v, losses = np.zeros((1, len(net.cell.states), 1, net.config.hidden_size)), 0.0, []
     for at in range(0, len(ids) - size, size):
-        shard = net.shard(1, size)
+        shard = Shard(net, 1, size)
         net.pack()
         shard.rows_of_state[...] = state
         inputs, targets = ids[None, at : at + size], ids[None, at + 1 : at + size + 1]
-        loss, named, _ = support.gradient(shard, inputs, targets)
+        loss, grads, _ = support.gradient(shard, inputs, targets)
         losses.append(loss)
-        logits, state = naive.forward(net.config.cell, net.layout.named(net.flat), inputs, state)
+        logits, state = naive.forward(net.config.cell, named(net.layout, net.flat), inputs, state)
         assert naive.nats(logits, targets).mean() == pytest.approx(loss)
-        g = np.concatenate([grad.ravel() for grad in named.values()])
+        g = np.concatenate([grad.ravel() for grad in grads.values()])
         g *= min(1, 1 / np.sqrt((g * g).sum()))
         v = 0.99 * v + 0.01 * g * g
         update = lr * g / (np.sqrt(v) + 1e-8)
-        for values in net.layout.named(net.flat).values():
+        for values in named(net.layout, net.flat).values():
             values -= update[: values.size].reshape(values.shape)
             update = update[values.size :]
     return losses
@@ -108,7 +112,7 @@ def plain_rmsprop(net: support.Network, ids: np.ndarray, lr: float, size: int) -
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_dynamic_evaluation_learns_as_plain_steps_do(cell):
-    net, size, count = support.network(cell, VOCAB, dtype="float64"), dynamic.CHUNK, 6
+    net, size, count = support.network(cell, VOCAB, dtype="float64"), dynamic_evaluation.CHUNK, 6
     ids = text(size * count + 1)
     before = net.flat.copy()
     nats = DynamicReader(net, 0.01).read(ids).nats[1:]
@@ -126,7 +130,7 @@ def test_dynamic_evaluation_does_not_depend_on_pieces_nor_on_what_comes_later():
         reader = DynamicReader(net, 0.01)
         parts = [reader.read(piece) for piece in np.split(ids, np.cumsum(sizes)[:-1])]
         np.testing.assert_allclose(np.concatenate([p.nats for p in parts]), whole.nats, rtol=0, atol=1e-12)
-        np.testing.assert_array_equal(np.concatenate([p.right for p in parts]), whole.right)
+        np.testing.assert_array_equal(np.concatenate([p.correct for p in parts]), whole.correct)
     other = np.concatenate([ids[:200], 4 - ids[200:]])
     np.testing.assert_array_equal(DynamicReader(net, 0.01).read(other).nats[:200], whole.nats[:200])
 
@@ -136,7 +140,7 @@ def test_dynamic_evaluation_lowers_the_loss_of_a_text_that_repeats_itself():
     static, learned = Tally(), Tally()
     static.add(Reader(net, Team(1)).read(ids))
     learned.add(DynamicReader(net, 0.005).read(ids))
-    assert learned.score.loss < 0.7 * static.score.loss
+    assert learned.metrics.loss < 0.7 * static.metrics.loss
 
 
 @pytest.fixture
@@ -144,8 +148,8 @@ def model() -> Checkpoint:
     return Checkpoint(support.network("gru", VOCAB, dtype="float64"), Vocabulary.of(LETTERS), {})
 
 
-def scorer(model: Checkpoint, **config: object) -> Scorer:
-    return Scorer(model, EvalConfig(**config), Team(2))
+def scorer(model: Checkpoint, **config: object) -> TextScorer:
+    return TextScorer(model, EvalConfig(**config), Team(2))
 
 
 LINES = "ab c\n\nc a?b\n" * 900 + "cab"  # long enough for streams, the question marks left out
@@ -162,17 +166,17 @@ def test_lines_add_up_to_the_whole_text(model, tmp_path):
     nats = sum(score.loss * score.chars for _, score in lines if score.chars)
     assert nats == pytest.approx(whole.loss * whole.chars, rel=1e-12)
     known, _ = expected(model.network, model.vocabulary.encode(LINES.replace("?", "")[:500]))
-    seen = np.concatenate([piece.scores.nats for piece in scorer(model, unknown="skip").pieces(path)])
+    seen = np.concatenate([piece.predictions.nats for piece in scorer(model, unknown="skip").pieces(path)])
     np.testing.assert_allclose(seen[~np.isnan(seen)][:499], known, rtol=0, atol=1e-9)
 
 
 def test_the_figures_of_a_text_have_the_same_bits_however_it_arrives(model, tmp_path, monkeypatch):
     path = tmp_path / "t.txt"
     path.write_text(LINES * 2)  # several pieces of several streams
-    monkeypatch.setattr("charrnn.scoring.PIECE", 10_000)
+    monkeypatch.setattr("charrnn.scoring.texts.PIECE", 10_000)
     figures = set()
     for block in (1000, 4096, 1 << 20):
-        monkeypatch.setattr("charrnn.corpus.BLOCK", block)
+        monkeypatch.setattr("charrnn.text.files.BLOCK", block)
         figures.add(scorer(model, unknown="skip").whole(path))
     assert len(figures) == 1
 
@@ -194,7 +198,7 @@ def test_a_block_may_end_anywhere(model, tmp_path, monkeypatch):
     for config in ({}, {"stateless": True}):
         expected_lines = list(scorer(model, unknown="skip", **config).lines(path))
         for block in (1, 2, 7):
-            monkeypatch.setattr("charrnn.corpus.BLOCK", block)
+            monkeypatch.setattr("charrnn.text.files.BLOCK", block)
             got = list(scorer(model, unknown="skip", **config).lines(path))
             assert [(line, s.chars) for line, s in got] == [(line, s.chars) for line, s in expected_lines]
             np.testing.assert_allclose(
@@ -206,7 +210,7 @@ def test_a_block_may_end_anywhere(model, tmp_path, monkeypatch):
 def test_what_cannot_be_scored_is_refused(model, tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("a?b")
-    with pytest.raises(TextError, match=r"'\?' \(U\+003F\).*character 1 \(line 1\); .*--unknown skip"):
+    with pytest.raises(TextError, match=r"'\?' \(U\+003F\).*character 1 \(line 1\); .*unknown=skip"):
         scorer(model).whole(path)
     path.write_text("??a?")
     with pytest.raises(TextError, match="4 characters, 3 of them unknown"):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.text import Streams
+from charrnn.text.streams import Streams
 
 LENGTHS, SIZES = st.integers(2, 400), st.integers(1, 40)
 

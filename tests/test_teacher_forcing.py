@@ -9,11 +9,12 @@ import pytest
 import support
 from test_draw import chi_square_bound
 
+from charrnn.arrays import Array
 from charrnn.config import TrainConfig
-from charrnn.network import Network, Shard
-from charrnn.optimize import Learner
-from charrnn.parallel import Team
-from charrnn.parameters import Array
+from charrnn.model.network import Network
+from charrnn.model.shard import Shard
+from charrnn.parallel.threads import Team
+from charrnn.training.learner import Learner
 
 VOCAB = 5
 
@@ -44,18 +45,18 @@ def test_with_true_inputs_alone_nothing_is_drawn(monkeypatch):
     drawn_in_vain, plain, untouched = (network(dropout=0.3) for _ in range(3))
     one = learner(drawn_in_vain, teacher_forcing=np.nextafter(1, 0))  # too near to 1 for any to be replaced
     for number in range(3):
-        one.step(inputs, targets, 0.1, number)
+        one.step(inputs, targets, 0.1, number, number)
     monkeypatch.setattr(Shard, "student_inputs", None)
     for net, config in ((plain, {}), (untouched, {"teacher_forcing": 1.0})):
         other = learner(net, **config)
         for number in range(3):
-            other.step(inputs, targets, 0.1, number)
+            other.step(inputs, targets, 0.1, number, number)
         assert net.flat.tobytes() == drawn_in_vain.flat.tobytes()
 
 
 def test_without_true_inputs_all_but_the_first_are_drawn():
     inputs = np.random.default_rng(0).integers(0, 4, (17, 9))
-    mixed = certain(4).shard(17, 9).student_inputs(inputs, 0.0, rng(), 0)
+    mixed = Shard(certain(4), 17, 9).student_inputs(inputs, 0.0, rng(), 0)
     np.testing.assert_array_equal(mixed[:, 0], inputs[:, 0])
     assert (mixed[:, 1:] == 4).all()
 
@@ -63,7 +64,7 @@ def test_without_true_inputs_all_but_the_first_are_drawn():
 @pytest.mark.parametrize("forcing", [0.1, 0.5, 0.9])
 def test_the_share_of_true_inputs(forcing):
     inputs = np.random.default_rng(0).integers(0, 4, (500, 41))
-    mixed = certain(4).shard(500, 41).student_inputs(inputs, forcing, rng(), 0)
+    mixed = Shard(certain(4), 500, 41).student_inputs(inputs, forcing, rng(), 0)
     replaced = mixed == 4
     np.testing.assert_array_equal(mixed[~replaced], inputs[~replaced])
     spread = np.sqrt(forcing * (1 - forcing))
@@ -76,9 +77,9 @@ def test_what_is_drawn_follows_the_model():
     """Two characters at once: each by the prediction from the true inputs before it, whatever the other."""
     count = 20_000
     net = network(hidden=12)
-    shard = net.shard(count, 3)
+    shard = Shard(net, count, 3)
     inputs = np.tile([1, 3, 2], (count, 1))
-    logits = support.logits(net.shard(1, 3), inputs[:1])[0]
+    logits = support.logits(Shard(net, 1, 3), inputs[:1])[0]
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     mixed = shard.student_inputs(inputs, 0.0, rng(), 0)
     assert (mixed[:, 0] == 1).all()
@@ -92,7 +93,7 @@ def test_what_is_drawn_follows_the_model():
 def test_it_predicts_with_the_dropout_of_the_step_that_learns():
     net = network(dropout=0.5, hidden=12)
     inputs, _ = support.chunk(VOCAB, 17, 9)
-    mixed = [net.shard(17, 9, dropout=True).student_inputs(inputs, 0.0, rng(), key) for key in (1, 1, 2)]
+    mixed = [Shard(net, 17, 9, dropout=True).student_inputs(inputs, 0.0, rng(), key) for key in (1, 1, 2)]
     np.testing.assert_array_equal(mixed[0], mixed[1])
     assert (mixed[0] != mixed[2]).any()
 
@@ -110,7 +111,7 @@ def test_a_step_is_one_on_the_mixed_inputs_and_the_true_targets(attention):
     loss, _ = tested.parallel.gradient(inputs, targets, keys, 0.4, [rng(0), rng(1)])
     nats, gradients = 0.0, []
     for number, rows in enumerate(tested.parallel.cuts):
-        alone = net.shard(rows.stop - rows.start, 8, dropout=True)
+        alone = Shard(net, rows.stop - rows.start, 8, dropout=True)
         alone.carried = carried[number]
         mixed = alone.student_inputs(inputs[rows], 0.4, rng(number), keys[number])
         assert (mixed != inputs[rows]).any()
@@ -144,7 +145,7 @@ def test_a_step_repeats_itself_and_is_another_with_another_seed():
     found = []
     for seed, number in ((1, 0), (1, 0), (2, 0), (1, 1)):
         net = network()
-        learner(net, teacher_forcing=0.5, seed=seed).step(inputs, targets, 0.1, number)
+        learner(net, teacher_forcing=0.5, seed=seed).step(inputs, targets, 0.1, number, 0)
         found.append(net.flat.tobytes())
     assert found[0] == found[1]
     assert len(set(found)) == 3

@@ -15,10 +15,11 @@ from program import TEXT, run
 from charrnn import cells
 from charrnn.config import BenchSetup, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.network import Network
-from charrnn.optimize import Learner
-from charrnn.parallel import Team
-from charrnn.text import Streams
+from charrnn.model.network import Network
+from charrnn.model.shard import Shard
+from charrnn.parallel.threads import Team
+from charrnn.text.streams import Streams
+from charrnn.training.learner import Learner
 
 WORD, GAP = 6, 8
 PERIOD = 2 * WORD + GAP + 1
@@ -38,10 +39,10 @@ def loss_of_the_copy(attention: int) -> float:
     net = Network(ModelConfig("gru", 32, dropout=0.0, dtype="float64", attention=attention), 6, seed=1)
     learner, streams = Learner(net, 16, steps, config, Team(1)), Streams.of(copies(1000, 0), 16, steps)
     for number in range(250):
-        learner.step(*streams.chunk(number % streams.chunks), config.lr, number)
+        learner.step(*streams.chunk(number % streams.chunks), config.lr, number, number)
     net.pack(back=False)
     text = copies(100, 1)[None]
-    nats = net.shard(1, text.size).score(text[:, :-1], text[:, 1:])[0]
+    nats = Shard(net, 1, text.size).score(text[:, :-1], text[:, 1:])[0]
     return float(nats[(np.arange(1, text.size) % PERIOD >= WORD + GAP) & (text[0, 1:] > 1)].mean())
 
 
@@ -89,26 +90,31 @@ def test_rectified_units_learn():
     learner = Learner(net, 4, 16, TrainConfig(), Team(1))
     text = np.tile(np.random.default_rng(0).permutation(9), 200)
     streams = Streams.of(text, 4, 16)
-    losses = [learner.step(*streams.chunk(n % streams.chunks), 5e-3, n)[0] for n in range(200)]
+    losses, updates = [], 0
+    for n in range(200):
+        loss, _, learned = learner.step(*streams.chunk(n % streams.chunks), 5e-3, n, updates)
+        losses.append(loss)
+        updates += learned
     assert losses[0] > 2
     assert losses[-1] < 0.02
 
 
 def test_rectified_units_are_0_or_what_comes_in():
     net = support.network("rnn_relu", 9, 33, num_layers=2, dtype="float64")
-    shard = net.shard(3, 7)
+    shard = Shard(net, 3, 7)
     shard.score(*support.chunk(9, 3, 7))
     h = shard.work(7).s[:, 0, 1:]
     assert h.min() == 0 and 0.1 < (h == 0).mean() < 0.9
 
 
 @pytest.mark.parametrize("setup", [BenchSetup(4, 2, 2, 3), BenchSetup(4, 2)], ids=["train", "sample"])
-def test_pytorch_has_a_twin_of_each_cell_to_be_timed_with(setup):
+def test_pytorch_has_twins_to_be_timed_with(setup):
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    from charrnn import benchmark_torch
+    from charrnn.bench import pytorch
 
-    made = benchmark_torch.training if setup.batch_size else benchmark_torch.sampling
-    for cell in cells.names():
+    made = pytorch.training if setup.batch_size else pytorch.sampling
+    assert {*pytorch.KINDS} <= {*cells.names()}
+    for cell in pytorch.KINDS:
         assert made(cell, setup, 5, 1)() > 0
     with pytest.raises(UsageError, match="PyTorch has no elman"):
         made("elman", setup, 5, 1)

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charrnn.errors import TextError
-from charrnn.text import Split, Vocabulary
+from charrnn.text.streams import Split
+from charrnn.text.vocabulary import Vocabulary
 
 ANY_TEXT = st.text(st.characters())  # surrogates too
 ODD = "\0\r\n\n\r\ufeff\u2028\x1a é漢\U0001f600\U0001f3fd\U0010ffff"

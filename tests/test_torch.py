@@ -11,9 +11,12 @@ import support
 from support import CELLS
 
 from charrnn import cells
+from charrnn.arrays import Array
 from charrnn.config import ModelConfig
-from charrnn.network import Network
-from charrnn.parameters import Array, Layout
+from charrnn.model.layout import Layout
+from charrnn.model.network import Network
+from charrnn.model.pytorch import export, load
+from charrnn.model.shard import Shard
 
 GOLDEN_CASES = ["rnn-1", "rnn-2", "gru-1", "gru-2", "lstm-1", "lstm-2", "gru-2-embed"]
 GOLDEN_CASES += ["rnn_relu-1", "rnn_relu-2", "gru-2-attention", "lstm-1-embed-attention"]
@@ -28,7 +31,7 @@ def network(arrays: Mapping[str, Array], cell: str, dtype: str = "float64") -> N
     embed = arrays["embed.weight"].shape[1] if "embed.weight" in arrays else 0
     attention = len(arrays["attn.lag.bias"]) if "attn.lag.bias" in arrays else 0
     config = ModelConfig(cell, hidden, layers, embed, dtype=dtype, attention=attention)
-    made = Network(config, vocab, Layout(config, vocab).load(arrays))
+    made = Network(config, vocab, load(Layout(config, vocab), arrays))
     made.pack()
     return made
 
@@ -50,7 +53,7 @@ def compare(arrays: Mapping[str, Array], answer: Mapping[str, Array], cell: str)
     close = {"rtol": 1e-10, "atol": 1e-12}
     inputs, targets = answer["inputs"], answer["targets"]
     net = network(arrays, cell)
-    shard = net.shard(*inputs.shape)
+    shard = Shard(net, *inputs.shape)
     shard.rows_of_state[...] = answer["state"]
     np.testing.assert_allclose(support.logits(shard, inputs), answer["logits"], **close, err_msg="logits")
     loss, grad, dstate = support.gradient(shard, inputs, targets)
@@ -82,7 +85,7 @@ def test_exported_arrays_are_the_same_function(case):
     answer, cell = support.golden(case), case.split("-")[0]
     arrays = without_gradients(answer)
     layout = network(arrays, cell).layout
-    exported = layout.export(layout.load(arrays))
+    exported = export(layout, load(layout, arrays))
     assert {name: a.shape for name, a in exported.items()} == {name: a.shape for name, a in arrays.items()}
     for name in arrays:
         if "bias_" not in name:
@@ -94,7 +97,7 @@ def test_exported_arrays_are_the_same_function(case):
 def test_loading_what_was_exported_is_exact(case):
     layout = network(without_gradients(support.golden(case)), case.split("-")[0]).layout
     flat = np.random.default_rng(0).standard_normal(layout.size)
-    np.testing.assert_array_equal(layout.load(layout.export(flat)), flat)
+    np.testing.assert_array_equal(load(layout, export(layout, flat)), flat)
 
 
 SHAPES = list(product((1, 3, 8), (2, 65), (1, 17), (1, 5)))
@@ -114,11 +117,11 @@ def test_live(cell, number):
     inputs, targets = support.chunk(vocab, batch, steps, number)
     arrays = {name: p.detach().numpy() for name, p in twin.named_parameters()}
     net = network(arrays, cell)
-    state = support.state(net.shard(batch, steps), number)
+    state = support.state(Shard(net, batch, steps), number)
     answer = torch_twin.answer(twin, inputs, targets, state)
     compare(arrays, answer, cell)
 
-    twin.load(net.layout.export(net.flat))  # and back: what charrnn exports, PyTorch computes alike
+    twin.load(export(net.layout, net.flat))  # and back: what charrnn exports, PyTorch computes alike
     again = torch_twin.answer(twin, inputs, targets, state)
     np.testing.assert_allclose(again["logits"], answer["logits"], rtol=1e-12, atol=1e-13)
 
@@ -134,9 +137,9 @@ def test_live_float32_logits(cell, seed):
     twin = torch_twin.Twin(cell, 65, 48, 1 + seed % 2, 5 * (seed // 2), 8 * (seed % 2))
     inputs, targets = support.chunk(65, 17, 30, seed)
     net = network({name: p.detach().numpy() for name, p in twin.named_parameters()}, cell, "float32")
-    shard = net.shard(17, 30)
+    shard = Shard(net, 17, 30)
     shard.rows_of_state[...] = support.state(shard, seed)
-    twin.load(net.layout.export(net.flat))
+    twin.load(export(net.layout, net.flat))
     expected = torch_twin.answer(twin, inputs, targets, shard.rows_of_state)["logits"]
     np.testing.assert_allclose(support.logits(shard, inputs), expected, rtol=0, atol=1e-5)
 

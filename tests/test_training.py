@@ -13,20 +13,26 @@ import pytest
 import support
 from support import CELLS
 
-from charrnn import checkpoint, events, plan
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.reading import load
+from charrnn.checkpoint.writing import save
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.corpus import from_text
 from charrnn.errors import DivergedError, TextError, UsageError
-from charrnn.evaluation import score
-from charrnn.network import Shard
-from charrnn.parallel import Team
-from charrnn.training import Trainer
+from charrnn.model.pytorch import named
+from charrnn.model.shard import Shard
+from charrnn.parallel.threads import Team
+from charrnn.text.corpus import from_text
+from charrnn.training import events
+from charrnn.training import plan as plans
+from charrnn.training.plan import Plan
+from charrnn.training.trainer import Trainer
 
 
 def trainer(text: str, path: Path, model: dict[str, Any] | None = None, **config: Any) -> Trainer:
     defaults = {"epochs": 1e6, "val_fraction": 0.0, "threads": 1}
     shape = ModelConfig(**({"dropout": 0.0} | (model or {})))
-    return Trainer(from_text(text), shape, TrainConfig(**(defaults | config)), path)
+    plan = Plan.of(from_text(text), shape, TrainConfig(**(defaults | config)))
+    return Trainer(plan.of_rank(), path)
 
 
 def of_kind(kind: type, run: Iterator[events.Event]) -> list[Any]:
@@ -104,10 +110,12 @@ def test_the_norm_is_reported_unclipped_and_the_update_clipped(clip, fables, tmp
     )
     net = run.network
     net.pack()
-    _, named, _ = support.gradient(net.shard(40, 16), *run.streams.chunk(0))  # one shard in place of three
+    _, expected, _ = support.gradient(
+        Shard(net, 40, 16), *run.plan.streams.chunk(0)
+    )  # one shard in place of three
     grad = np.zeros(net.layout.size)
-    for name, view in net.layout.named(grad).items():
-        view[...] = named[name]
+    for name, view in named(net.layout, grad).items():
+        view[...] = expected[name]
     norm = math.sqrt(float(np.sum(grad**2)))
     (step,) = of_kind(events.Step, run.run())
     assert step.grad_norm == pytest.approx(norm, rel=1e-12)
@@ -121,7 +129,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_chunk(fables, tmp_path):
         fables[:3000], tmp_path / "m.npz", {"hidden_size": 12}, batch_size=40, seq_len=16, max_steps=2
     )
     run.network.pack()
-    expected = run.network.shard(40, 16).score(*run.streams.chunk(0)).mean()
+    expected = Shard(run.network, 40, 16).score(*run.plan.streams.chunk(0)).mean()
     first, second = of_kind(events.Step, run.run())
     assert first.loss == pytest.approx(expected, rel=1e-6)
     assert first.bpc == pytest.approx(first.loss / math.log(2))
@@ -133,10 +141,10 @@ def test_the_state_is_carried_between_chunks_and_not_between_epochs(fables, tmp_
     text = fables[:200].replace("\n", " ")
     run = trainer(text, tmp_path / "m.npz", {"hidden_size": 6}, lr=1e-9, batch_size=2, seq_len=25, epochs=2)
     run.network.pack()
-    shard = run.network.shard(2, 25)
+    shard = Shard(run.network, 2, 25)
     expected = []
-    for step, chunk in enumerate([*run.streams, *run.streams]):
-        if step % len([*run.streams]) == 0:
+    for step, chunk in enumerate([*run.plan.streams, *run.plan.streams]):
+        if step % len([*run.plan.streams]) == 0:
             shard.state[...] = 0
         if step % 64 < 2:
             shard.rows_of_state[:, :, step % 64] = 0
@@ -163,9 +171,9 @@ def test_the_best_model_is_kept_and_its_figures_are_those_of_the_tail(fables, tm
     assert [step for _, step in seen] == list(range(10, 121, 10))
     assert min(seen) != seen[-1], "the run is to end on a worse model than its best"
     assert path.read_bytes() == kept
-    best = checkpoint.load(path)
+    best = load(path)
     tail = best.vocabulary.encode(fables[1600:2000])
-    assert score(best.network, tail, Team(1)).mean() == pytest.approx(min(seen)[0], rel=1e-12)
+    assert support.nats(best.network, tail, Team(1)).mean() == pytest.approx(min(seen)[0], rel=1e-12)
     assert best.meta["metrics"]["step"] == min(seen)[1]
     assert best.meta["metrics"]["loss"] == min(seen)[0]
 
@@ -175,7 +183,7 @@ def test_without_validation_the_last_model_is_kept(fables, tmp_path):
     saved = of_kind(events.Saved, run.run())
     both = [(step, kind) for step in (3, 6) for kind in ("best", "last")]
     assert [(event.step, event.kind) for event in saved] == [(0, "last"), *both, (7, "last"), (7, "best")]
-    np.testing.assert_array_equal(checkpoint.load(tmp_path / "m.npz").network.flat, run.network.flat)
+    np.testing.assert_array_equal(load(tmp_path / "m.npz").network.flat, run.network.flat)
 
 
 def test_stop_ends_after_the_step_with_everything_saved(fables, tmp_path):
@@ -187,7 +195,7 @@ def test_stop_ends_after_the_step_with_everything_saved(fables, tmp_path):
             if event.step == 4:
                 run.stop()
     assert steps == [1, 2, 3, 4] and event.reason == "interrupted"
-    np.testing.assert_array_equal(checkpoint.load(tmp_path / "m.npz").network.flat, run.network.flat)
+    np.testing.assert_array_equal(load(tmp_path / "m.npz").network.flat, run.network.flat)
 
 
 def test_a_stop_right_after_a_validation_does_not_repeat_it(fables, tmp_path):
@@ -214,13 +222,13 @@ def test_a_run_that_diverges_goes_back_with_half_the_rate_and_in_the_end_says_so
         for event in run.run():
             seen.append(event)  # noqa: PERF402
 
-    with pytest.raises(DivergedError, match=r"lower --lr \(it was 1000\)"):
+    with pytest.raises(DivergedError, match=r"lower lr \(it was 1000\)"):
         watch()
     scales = [event.lr_scale for event in seen if isinstance(event, events.Rewound)]
     assert len(scales) >= 5 and scales[0] == 0.5
     assert all(later == earlier / 2 for earlier, later in pairwise(scales))
     assert isinstance(seen[-1], events.End) and seen[-1].reason == "diverged"
-    assert np.isfinite(checkpoint.load(tmp_path / "m.last.npz").network.flat).all()
+    assert np.isfinite(load(tmp_path / "m.last.npz").network.flat).all()
 
 
 @pytest.mark.parametrize(
@@ -231,9 +239,9 @@ def test_nan_in_any_tensor_is_found_in_that_step_and_not_applied(tensor, fables,
     steps = run.run()
     next(event for event in steps if isinstance(event, events.Step) and event.step == 4)
     kept = tmp_path / "kept.npz"
-    checkpoint.save(kept, checkpoint.Checkpoint(run.network, run.vocabulary, {}))
+    save(kept, Checkpoint(run.network, run.plan.vocabulary, {}))
     clean = run.network.flat.copy()
-    run.network.layout.named(run.network.flat)[tensor][...] = np.nan
+    named(run.network.layout, run.network.flat)[tensor][...] = np.nan
     spoilt = run.network.flat.copy()
     event = next(steps)
     assert isinstance(event, events.Skipped) and event.step == 5
@@ -258,11 +266,11 @@ def test_the_shortest_texts_train(text, tmp_path):
 
 
 def test_a_long_epoch_is_saved_on_the_way_by_the_work_done(fables, tmp_path, monkeypatch):
+    weights = 8 * 4 * 8 + 8 * len({*fables[:3000]})  # of the lstm's gates, and of the output
+    monkeypatch.setattr(plans, "SAVE", 4 * 6 * weights * 2 * 10)
     run = trainer(
         fables[:3000], tmp_path / "m.npz", {"hidden_size": 8}, batch_size=2, seq_len=10, max_steps=9
     )
-    weights = 8 * 4 * 8 + 8 * len(run.vocabulary)  # of the lstm's gates, and of the output
-    monkeypatch.setattr(plan, "SAVE", 4 * 6 * weights * 2 * 10)
     saved = [event.step for event in of_kind(events.Saved, run.run()) if event.kind == "last"]
     assert saved == [0, 4, 8, 9]
 
@@ -288,7 +296,7 @@ def test_an_older_model_is_gone_once_the_run_that_overwrites_it_has_begun(fables
 
 @pytest.mark.parametrize("config", [{"patience": 2}, {"lr_schedule": "plateau"}])
 def test_what_needs_a_validation_is_refused_without_one(config, fables, tmp_path):
-    with pytest.raises(UsageError, match="--val"):
+    with pytest.raises(UsageError, match="val"):
         trainer(fables[:500], tmp_path / "m.npz", **config)
 
 
@@ -306,7 +314,7 @@ def test_every_other_step_a_stream_that_begins_a_line_starts_from_zero(tmp_path)
     fresh = []
     run.learner.restart = fresh.append
     list(run.run())
-    length, chunks = run.streams.length, run.streams.chunks
+    length, chunks = run.plan.streams.length, run.plan.streams.chunks
     for step, stream in enumerate(fresh):
         begin = [b for b in range(5) if (at := b * length + step % chunks * 8) and text[at - 1] == "\n"]
         if step % 2:
@@ -319,10 +327,13 @@ def test_every_other_step_a_stream_that_begins_a_line_starts_from_zero(tmp_path)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("model", [{}, {"cell": "gru", "num_layers": 2, "embed_size": 5, "attention": 3}])
 def test_the_memory_foretold_is_the_memory_taken(fables, tmp_path, model, optimizer):
-    run = trainer(fables[:2000], tmp_path / "m.npz", model, batch_size=20, seq_len=9, optimizer=optimizer)
+    options = {"batch_size": 20, "seq_len": 9, "optimizer": optimizer, "val_fraction": 0.0}
+    plan = Plan.of(from_text(fables[:2000]), ModelConfig(**model), TrainConfig(**options))
+    run = Trainer(plan.of_rank(), tmp_path / "m.npz")
     learner, network = run.learner, run.network
-    taken = [network.flat, *network.panels, learner.slots, learner.parallel.grads]
+    panels = [*network.panels[:-1], *(network.panels.attention or ())]
+    taken = [network.flat, *panels, learner.slots, learner.parallel.grads]
     taken += [array for shard in learner.parallel.shards for array in shard.memory.values()]
-    assert run.plan.nbytes == sum(array.nbytes for array in taken)
+    assert plan.nbytes == sum(array.nbytes for array in taken)
     list(run.files.save_last(run.progress))
-    assert run.plan.saved_nbytes == pytest.approx(run.files.last_path.stat().st_size, rel=0.01)
+    assert plan.saved_nbytes == pytest.approx(run.files.last_path.stat().st_size, rel=0.01)

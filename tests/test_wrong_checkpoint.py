@@ -7,9 +7,11 @@ import pytest
 import support
 from support import refused, rewrite, rewrite_meta
 
-from charrnn import checkpoint
-from charrnn.checkpoint import Checkpoint
-from charrnn.text import Vocabulary
+from charrnn.checkpoint.checkpoint import Checkpoint
+from charrnn.checkpoint.metadata import FORMAT
+from charrnn.checkpoint.reading import load
+from charrnn.checkpoint.writing import save
+from charrnn.text.vocabulary import Vocabulary
 
 NAMES = ["vocab", "meta", "out.weight", "out.bias", "rnn.weight_ih_l0", "rnn.bias_hh_l0"]
 WEIGHTS = [name for name in NAMES if "." in name]
@@ -54,8 +56,8 @@ def test_attention_that_is_not_that_of_the_arrays(tmp_path, told):
     network = support.network("gru", 4, 3, attention=4)
     extra = {"state.carried": np.zeros((2, network.layout.carried_size), np.float32)}
     path = tmp_path / "m.npz"
-    checkpoint.save(path, Checkpoint(network, Vocabulary.of("abcd"), {}, extra))
-    assert checkpoint.load(path).network.config.attention == 4
+    save(path, Checkpoint(network, Vocabulary.of("abcd"), {}, extra))
+    assert load(path).network.config.attention == 4
     rewrite_meta(path, lambda meta: meta["model"].update(attention=told))
     refused(path, r"attn\.lag\.bias" if told else "not expected: 'attn.key.weight'")
     rewrite_meta(path, lambda meta: meta["model"].update(attention=4))
@@ -64,5 +66,5 @@ def test_attention_that_is_not_that_of_the_arrays(tmp_path, told):
 
 
 def test_a_newer_format(saved):
-    rewrite_meta(saved, lambda meta: meta.update(format=checkpoint.FORMAT + 1))
+    rewrite_meta(saved, lambda meta: meta.update(format=FORMAT + 1))
     refused(saved, "newer.*update charrnn")

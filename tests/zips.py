@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import npz
+from charrnn.checkpoint import npz
 
 Change = Callable[["Zip"], Any]
 

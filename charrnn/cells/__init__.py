@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import CellError, CharrnnError, UsageError
+
+if TYPE_CHECKING:
+    from ..kernels.cell import Cell
 
 
 def names() -> list[str]:
@@ -14,8 +18,35 @@ def names() -> list[str]:
     return sorted(p.stem for p in Path(__file__).parent.glob("[!_]*.py"))
 
 
-def find(name: str) -> Any:
-    """The `CELL` of the file NAME.py (see kernels/cell.py).  Errors: UsageError if there is none."""
+def find(name: str) -> Cell:
+    """The `CELL` of the file NAME.py (see kernels/cell.py).
+
+    Errors: UsageError if there is no such file; CellError if it is not what a cell must be.
+    """
     if name not in names():
         raise UsageError(f"no cell is called {name!r}", remedy=f"choose one of: {', '.join(names())}")
-    return import_module(f".{name}", __name__).CELL
+    try:
+        module = import_module(f".{name}", __name__)
+    except CharrnnError:
+        raise
+    except Exception as error:
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise CellError(f"{_place(name, error)}: {type(error).__name__}: {said}", "mend the file") from error
+    from ..kernels.cell import Cell  # Numba comes with it, and with any cell
+
+    cell = getattr(module, "CELL", None)
+    if not isinstance(cell, Cell):
+        raise CellError(
+            f"charrnn/cells/{name}.py has no CELL", "end it in CELL = Cell(...), as other cells do"
+        )
+    return cell
+
+
+def _place(name: str, error: Exception) -> str:
+    """File and line of an error within a cell's file."""
+    file = f"{name}.py"
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(file)
+    ]
+    line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
+    return f"charrnn/cells/{file}, line {line}" if line else f"charrnn/cells/{file}"

@@ -12,21 +12,9 @@ The caller computes the products and biases; m keeps its own block, since r mult
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..kernels.activations import sigmoid, tanh
+from ..kernels.cell import Cell
 from ..kernels.jit import jit
-
-
-class Gru(NamedTuple):
-    input: tuple[int, int, int] = (0, 1, 2)
-    recurrent: tuple[int, int, int] = (0, 1, 3)
-    blocks: int = 4  # r z n m
-    states: int = 1
-
-
-CELL = Gru()
-GATES = {"r": 0, "z": 1}
 
 
 @jit
@@ -57,3 +45,15 @@ def backward(a, s, t, ds):
         r_k, dn = r[k], n[k]
         r[k] = dn * m[k] * r_k * (one - r_k)  # (4), (1)
         m[k] = dn * r_k  # (4), (3)
+
+
+CELL = Cell(
+    name=__name__,
+    blocks=("r", "z", "n", "m"),
+    input=("r", "z", "n"),
+    recurrent=("r", "z", "m"),
+    states=("h",),
+    gates=("r", "z"),
+    forward=forward,
+    backward=backward,
+)

@@ -13,21 +13,9 @@ Gates in PyTorch's order. The caller computes what stands in the brackets.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..kernels.activations import sigmoid, tanh
+from ..kernels.cell import Cell
 from ..kernels.jit import jit
-
-
-class Lstm(NamedTuple):
-    input: tuple[int, int, int, int] = (0, 1, 2, 3)
-    recurrent: tuple[int, int, int, int] = (0, 1, 2, 3)
-    blocks: int = 5  # i f g o, and q for the backward pass
-    states: int = 2  # h, c
-
-
-CELL = Lstm()
-GATES = {"i": 0, "f": 1, "o": 3}
 
 
 @jit
@@ -63,3 +51,15 @@ def backward(a, s, t, ds):
         f_k = f[k]
         f[k] = dc[k] * c_prev[k] * f_k * (one - f_k)  # (5), (2)
         dc[k] *= f_k  # (5): c_prev
+
+
+CELL = Cell(
+    name=__name__,
+    blocks=("i", "f", "g", "o", "q"),
+    input=("i", "f", "g", "o"),
+    recurrent=("i", "f", "g", "o"),
+    states=("h", "c"),
+    gates=("i", "f", "o"),
+    forward=forward,
+    backward=backward,
+)

@@ -8,20 +8,9 @@ The gradient of (2):  da = dh (1 - h^2).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..kernels.activations import tanh
+from ..kernels.cell import Cell
 from ..kernels.jit import jit
-
-
-class Rnn(NamedTuple):
-    input: tuple[int] = (0,)
-    recurrent: tuple[int] = (0,)
-    blocks: int = 1
-    states: int = 1
-
-
-CELL = Rnn()
 
 
 @jit
@@ -38,3 +27,14 @@ def backward(a, s, t, ds):
     for k in range(h.size):
         da[k] = dh[k] * (one - h[k] * h[k])  # (2)
         dh[k] = 0  # h_prev is reached through W_hh alone (1)
+
+
+CELL = Cell(
+    name=__name__,
+    blocks=("a",),
+    input=("a",),
+    recurrent=("a",),
+    states=("h",),
+    forward=forward,
+    backward=backward,
+)

@@ -8,20 +8,8 @@ vanishes less than tanh's and explodes more, so clip it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ..kernels.cell import Cell
 from ..kernels.jit import jit
-
-
-class RnnRelu(NamedTuple):
-    input: tuple[int] = (0,)
-    recurrent: tuple[int] = (0,)
-    blocks: int = 1
-    states: int = 1
-    corners: bool = True  # at h = 0
-
-
-CELL = RnnRelu()
 
 
 @jit
@@ -37,3 +25,15 @@ def backward(a, s, t, ds):
     for k in range(dh.size):
         da[k] = dh[k] if h[k] > 0 else a.dtype.type(0)  # (1)
         dh[k] = 0
+
+
+CELL = Cell(
+    name=__name__,
+    blocks=("a",),
+    input=("a",),
+    recurrent=("a",),
+    states=("h",),
+    corners=True,
+    forward=forward,
+    backward=backward,
+)

@@ -33,13 +33,11 @@ def bench(
     from dataclasses import asdict
     from importlib.util import find_spec
 
-    from ..benchmark import SETUPS, peak, run
+    from ..bench.benchmark import SETUPS, peak, run
     from ..errors import UsageError
-    from ..parallel import Team
+    from ..parallel.threads import Team
     from .console import note
 
-    if vs not in (None, "torch"):
-        raise UsageError(f"--vs is {vs!r}", "choose torch")
     if vs and find_spec("torch") is None:
         raise UsageError("PyTorch is not installed", "pip install torch, or leave --vs out")
     names = cells.names() if cell == "all" else [cell]

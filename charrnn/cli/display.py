@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +14,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..events import Compiled, End, Evaluated, Event, Resumed, Rewound, Sampled, Skipped, Start, Step
-from ..training import TEMP
+from ..scoring.metrics import bits
+from ..training.events import (
+    Compiled,
+    End,
+    Evaluated,
+    Event,
+    Resumed,
+    Rewound,
+    Sampled,
+    Skipped,
+    Start,
+    Step,
+)
+from ..training.trainer import TEMP
 from .console import explain_compiling, stderr
 from .figures import Figures, duration, says
 from .output import visible
@@ -179,7 +190,7 @@ def framed(sample: Sampled, height: int | None = None) -> Panel:
 
 def history(figures: Figures) -> Text:
     """The validation losses so far as a line of blocks, from the first to the latest."""
-    first, last = (f"{loss / math.log(2):.3f}" for loss in (figures.vals[0], figures.vals[-1]))
+    first, last = (f"{bits(loss):.3f}" for loss in (figures.vals[0], figures.vals[-1]))
     return Text.assemble(f"{first} ", (sparkline(figures.vals, width=36), "cyan"), f" {last} bpc")
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..config import UNKNOWN, EvalConfig
-from ..ranks import ONE, start
-from .files import name_of, refuse_to_read_stdin_twice
+from ..parallel.ranks import ALONE, start
+from ..system.stdio import name_of
+from .files import refuse_to_read_stdin_twice
 from .options import option
 from .output import json_line, visible, write
 
 if TYPE_CHECKING:
-    from ..scoring import Scorer
+    from ..scoring.texts import TextScorer
 
 DEFAULT = EvalConfig()
 
@@ -60,11 +60,11 @@ def evaluate(
 
     Example: charrnn eval ckpt.npz unseen.txt
     """
-    from ..checkpoint import load
-    from ..corpus import look_at
+    from ..checkpoint.reading import load
     from ..errors import UsageError
-    from ..parallel import Team
-    from ..scoring import Scorer, follow
+    from ..parallel.threads import Team
+    from ..scoring.texts import TextScorer, follow
+    from ..text.files import refuse_unreadable
     from .console import explain_compiling, note
 
     ranks = start()
@@ -72,7 +72,7 @@ def evaluate(
         ranks.finish()
         if ranks.rank:
             return
-        ranks = ONE
+        ranks = ALONE
     if ranks.rank:
         follow(ranks, threads)
         return ranks.finish()
@@ -80,10 +80,10 @@ def evaluate(
         raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
     refuse_to_read_stdin_twice(texts)
-    look_at(texts)  # before the first is scored, which may take long
-    scorer = Scorer(load(checkpoint), config, Team(threads, ranks), ranks)
+    refuse_unreadable(texts)  # before the first is scored, which may take long
+    scorer = TextScorer(load(checkpoint), config, Team(threads, ranks), ranks)
     with explain_compiling(quiet):
-        scorer.compile()
+        scorer.compile_kernels()
     if per_line:
         write_lines(scorer, texts)
     elif per_char:
@@ -96,26 +96,28 @@ def evaluate(
         note(f"{scorer.skipped:,} characters that the model never saw were left out", quiet)
 
 
-def write_lines(scorer: Scorer, texts: list[Path]) -> None:
+def write_lines(scorer: TextScorer, texts: list[Path]) -> None:
     for text in texts:
         for line, score in scorer.lines(text):
             write(f"{score.bpc if score.chars else 0:.6f}\t{score.chars}\t{line}\n")
 
 
-def write_characters(scorer: Scorer, texts: list[Path]) -> None:
+def write_characters(scorer: TextScorer, texts: list[Path]) -> None:
     """Control characters and the backslash are escaped, so that each line has two fields."""
+    from ..scoring.metrics import bits
+
     for text in texts:
         for piece in scorer.pieces(text):
-            bits = piece.scores.nats / math.log(2)
+            each = bits(piece.predictions.nats)
             shown = map(field, scorer.vocabulary.characters(piece.points))
-            write("".join(f"{c}\t{b:.6f}\n" for c, b in zip(shown, bits, strict=True)))
+            write("".join(f"{c}\t{b:.6f}\n" for c, b in zip(shown, each, strict=True)))
 
 
 def field(character: str) -> str:
     return "\\\\" if character == "\\" else visible(character)
 
 
-def write_figures(scorer: Scorer, texts: list[Path], as_json: bool) -> None:
+def write_figures(scorer: TextScorer, texts: list[Path], as_json: bool) -> None:
     """A table, or one JSON document, of each text."""
     results = []
     for text in texts:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import UNKNOWN, EvalConfig, at_least, one_of, symbol
+from ..config import UNKNOWN, EvalConfig, at_least, symbol
 from .files import make_folder, refuse_output
 from .options import option
 from .output import write
 
 if TYPE_CHECKING:
-    from ..explain import Explanation
+    from ..inspection.explanation import Explanation
 
 DEFAULT = EvalConfig()
 
@@ -47,23 +47,20 @@ def explain(
 
     Example: charrnn explain ckpt.npz text.txt -o page.html
     """
-    one_of("unknown", unknown, UNKNOWN)
     at_least("top", top, 1)
     to_file = out is not None and str(out) != "-"
     if out and to_file:
         refuse_output(out, [checkpoint, text], force)
         make_folder(out.parent, "--out")
 
-    from .. import explain as library  # with it come NumPy and Numba
-    from ..checkpoint import load
+    from ..checkpoint.reading import load
+    from ..inspection import explanation as library  # with it come NumPy and Numba
     from .console import explain_compiling, note
 
     model = load(checkpoint)
     ids, places, skipped = library.read(text, model, encoding, unknown)
     with explain_compiling(quiet):
-        short = library.explain(model, ids[:2])
-        if out:
-            short.lags()
+        library.compile_kernels(model, page=out is not None)
     explained = library.explain(model, ids, checkpoint.name, top, places)
     per = symbol(model.vocabulary.level)
     note(f"{explained.summary}; {explained.bits[1:].mean():.4f} bits per {per}", quiet)
@@ -80,9 +77,9 @@ def explain(
 
 def write_page(explained: Explanation, out: Path) -> int:
     """The page into a file or, for -, to stdout; its size in bytes."""
-    from ..atomic import replacing
-    from ..explain_data import data
-    from ..explain_page import render
+    from ..inspection.page import render
+    from ..inspection.page_data import data
+    from ..system.atomic import replacing
 
     page = render(data(explained))
     if str(out) == "-":

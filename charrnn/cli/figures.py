@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ..evaluation import perplexity
-from ..events import End, Evaluated, Event, Resumed, Rewound, Sampled, Saved, Start, Step
+from ..scoring.metrics import bits, perplexity
+from ..training.events import End, Evaluated, Event, Resumed, Rewound, Sampled, Saved, Start, Step
 
 SMOOTH = 0.1  # weight of the newest step in the loss and the speed that are shown
 
@@ -97,7 +97,7 @@ class Figures:
 def losses(prefix: str, loss: float) -> Words:
     return [
         (f"{prefix}loss", f"{loss:.3f}"),
-        (f"{prefix}bpc", f"{loss / math.log(2):.3f}"),
+        (f"{prefix}bpc", f"{bits(loss):.3f}"),
         (f"{prefix}perplexity", f"{perplexity(loss):.2f}"),
     ]
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import CharrnnError, UsageError
-
-STDIO = Path("-")
+from ..system.stdio import STDIO, name_of
 
 
 def seconds(text: str) -> float:
@@ -18,11 +17,6 @@ def seconds(text: str) -> float:
         return float(number) * unit
     except ValueError:
         raise UsageError(f"--max-time is {text!r}", "write for example 90s, 10m or 2h") from None
-
-
-def name_of(path: Path, stream: str = "stdin") -> str:
-    """What to call a file in a message."""
-    return stream if path == STDIO else str(path)
 
 
 def default_checkpoint(corpus: Path, kind: str) -> Path:
@@ -39,7 +33,7 @@ def refuse_to_read_stdin_twice(inputs: Sequence[Path]) -> None:
 
 def refuse_to_overwrite(checkpoint: Path, log: Path, inputs: Sequence[Path], force: bool) -> None:
     """Errors: UsageError if results would replace what is read, or, without `force`, older results."""
-    from ..checkpoint import last_path  # numpy and Numba come with it
+    from ..checkpoint.checkpoint import last_path  # numpy and Numba come with it
 
     logs = [(log, "--log")] if log != STDIO else []
     for path, option in ((checkpoint, "--out"), *logs):

@@ -10,17 +10,17 @@ import typer
 
 from .. import cells
 from ..config import DTYPES, GradcheckConfig, ModelConfig
+from ..errors import ExitCode
 from .options import option
 from .output import json_line
 
 if TYPE_CHECKING:
-    from ..gradcheck import Row
+    from ..inspection.gradcheck import Row
 
 DEFAULT = GradcheckConfig()
 # a float32 loss is rounded to about 1e-7 of itself: the largest error over all cells of 1 to 3 layers, with
 # and without embedding, dropout and attention, 6 seeds each, was 4e-4, but rnn_relu's, of short steps, 0.07
 TOL = {"float64": DEFAULT.tol, "float32": 0.1}
-FAILED = 4
 HEADER = f"{'cell':<5} {'layers':>6}  {'tensor':<17} {'elements':>8}  {'error':>7}"
 
 
@@ -88,11 +88,11 @@ def gradcheck(
             f"largest error {max(row.largest for row in rows):.1e} (allowed {tol:g}), seed {seed}",
             soft_wrap=True,
         )
-    raise typer.Exit(FAILED if failed else 0)
+    raise typer.Exit(ExitCode.WRONG_GRADIENT if failed else ExitCode.DONE)
 
 
 def results(models: list[ModelConfig], config: GradcheckConfig, quiet: bool) -> Iterator[Row]:
-    from ..gradcheck import check
+    from ..inspection.gradcheck import check
     from .console import explain_compiling
 
     for model in models:
@@ -104,10 +104,11 @@ def results(models: list[ModelConfig], config: GradcheckConfig, quiet: bool) -> 
 
 
 def line(row: Row) -> str:
-    return (
-        f"{row.cell:<5} {row.num_layers:>6}  {row.tensor:<17} {row.elements:>8}  {row.largest:>7.1e}  "
-        f"{verdict(row.passed)}"
-    )
+    shown = f"{row.cell:<5} {row.num_layers:>6}  {row.tensor:<17} {row.elements:>8}  {row.largest:>7.1e}  "
+    shown += verdict(row.passed)
+    if row.passed:
+        return shown
+    return f"{shown}\n{'':12}  worst: {row.place}: analytic {row.analytic:.6g}, numeric {row.numeric:.6g}"
 
 
 def verdict(passed: bool) -> str:

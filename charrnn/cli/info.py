@@ -24,10 +24,11 @@ def info(
 
     Example: charrnn info ckpt.npz
     """
-    from ..checkpoint import load
+    from ..checkpoint.reading import load
+    from ..model.pytorch import exported_shapes
 
     loaded = load(checkpoint)
-    arrays = loaded.network.layout.exported_shapes()
+    arrays = exported_shapes(loaded.network.layout)
     facts = loaded.meta | {
         "parameters": loaded.network.layout.size,
         "vocabulary": loaded.vocabulary.text,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
-from .. import lock
 from ..errors import CharrnnError
-from ..events import Event, Start, Step
-from .files import STDIO, name_of
+from ..system.lock import hold
+from ..system.stdio import STDIO, name_of
+from ..training.events import Event, Start, Step
 from .output import json_line
 
 EVERY = 10  # steps between those that are logged
@@ -21,15 +21,16 @@ class JsonLog:
 
     def __init__(self, path: Path, append: bool = False):
         self.path, self._append, self._last = path, append, 0
+        self._held = ExitStack()
 
     def __enter__(self) -> JsonLog:
         if self.path == STDIO:
             self._file = sys.stdout
             return self
         try:
-            self._file = self.path.open("a", encoding="utf-8")
+            self._file = self._held.enter_context(self.path.open("a", encoding="utf-8"))
             if self.path.is_file():  # and no device, which several runs may share
-                lock.hold(self._file.fileno())
+                self._held.enter_context(hold(self.path))
                 self._file.truncate(_whole_lines(self.path) if self._append else 0)
         except BlockingIOError:
             raise CharrnnError(
@@ -41,8 +42,7 @@ class JsonLog:
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
         with suppress(OSError):  # what was not written has been told
-            if self._file is not sys.stdout:
-                self._file.close()
+            self._held.close()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Start):

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import __version__
-from ..errors import CharrnnError
-from ..ranks import current, silent
+from ..errors import CharrnnError, ExitCode
+from ..parallel.ranks import current, rank_0_speaks
+from ..version import __version__
 from . import bench, evaluate, explain, gradcheck, info, plot, sample, train
+from .options import spelled
 from .output import drop_unwritten, open_closed_streams
 
-INTERRUPTED = 130
 WRONG_USAGE = typer.BadParameter.__mro__[1]  # click's UsageError, inside Typer or not by its version
 
 app = typer.Typer(
@@ -54,20 +54,20 @@ def options(
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 failed, 2 wrong usage, 3 diverged, 4 gradient check failed, 130 Ctrl-C."""
+    """Ends with an ExitCode, or 128 more than the number of a signal."""
     open_closed_streams()
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as stop:  # Typer's answer to a closed pipe, and the end of shell completion
         if not isinstance(stop.__context__, BrokenPipeError):
-            current().abort(1)
+            current().abort(ExitCode.FAILED)
             raise
-        code = 0
+        code = ExitCode.DONE
     except BrokenPipeError:  # the reader has what it wanted: charrnn sample ... | head
-        code = 0
+        code = ExitCode.DONE
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        code = ExitCode.INTERRUPTED
     except Exception as error:
         if os.environ.get("CHARRNN_DEBUG"):
             traceback.print_exc()
@@ -81,12 +81,12 @@ def _fail(error: Exception) -> int:
     """Say in one line what went wrong; the exit code."""
     from .console import fail
 
-    code = 1
+    code = ExitCode.FAILED
     match error:
         case CharrnnError():
-            line, code = str(error), error.code
+            line, code = error.spelled(spelled), error.code
         case _ if isinstance(error, WRONG_USAGE):
-            line, code = _usage(error), 2
+            line, code = _usage(error), ExitCode.USAGE
         case OSError():
             line = f"{error.filename or 'stdout'}: {error.strerror or error}"
             line += "; make room on the disk" if error.errno == errno.ENOSPC else ""
@@ -94,8 +94,8 @@ def _fail(error: Exception) -> int:
             line = f"not enough memory; {error}"
         case _:
             line = f"unexpected {type(error).__name__}: {error}; charrnn --debug COMMAND ... shows where"
-    if not silent():
-        fail(current().signed(line))
+    if not rank_0_speaks():
+        fail(current().with_rank(line))
     return code
 
 

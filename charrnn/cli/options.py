@@ -1,4 +1,4 @@
-"""How commands declare their options."""
+"""How commands declare their options, and how the command line spells fields."""
 
 from __future__ import annotations
 
@@ -7,9 +7,28 @@ from typing import Any
 
 import typer
 
+from ..config import one_of
+
 
 def option(group: str, text: str, *names: str, choices: Sequence[str] = (), **more: Any) -> Any:
-    """An option in a group of --help.  choices: what a shell completes its value to."""
+    """An option in a group of --help.  choices: any other value is refused, and a shell completes these."""
     if choices:
         more["autocompletion"] = lambda: [*choices]
+        more["callback"] = _only(choices)
     return typer.Option(*names, help=text, rich_help_panel=group, **more)
+
+
+def _only(choices: Sequence[str]) -> Any:
+    """A check of an option's value; nothing, where that is the default, passes."""
+
+    def check(parameter: typer.CallbackParam, value: str | None) -> str | None:
+        if value:
+            one_of(parameter.opts[0].removeprefix("--").replace("-", "_"), value, choices)
+        return value
+
+    return check
+
+
+def spelled(name: str, value: str = "") -> str:
+    """A field as the command line has it: `--top-k`, `--unknown skip`."""
+    return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")

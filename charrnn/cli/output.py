@@ -7,8 +7,7 @@ import os
 import sys
 from typing import Any
 
-from ..escape import JOINERS as JOINERS
-from ..escape import visible as visible
+from ..system.terminal import visible as visible
 
 
 def open_closed_streams() -> None:

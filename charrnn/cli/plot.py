@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ..atomic import replacing
 from ..config import one_of
-from ..curves import read
 from ..errors import UsageError
-from ..plot import KINDS, draw
+from ..plotting.curves import read
+from ..plotting.picture import KINDS, draw
+from ..system.atomic import replacing
 from .files import make_folder, refuse_output, refuse_to_read_stdin_twice
 from .options import option
 
@@ -45,7 +45,6 @@ def plot(
     if kind not in KINDS and not form:
         raise UsageError(f"--out is {str(out)!r}", f"end it in .{' or .'.join(KINDS)}, or name the --format")
     one_of("format", kind, KINDS)
-    one_of("over", over, OVER)
     refuse_to_read_stdin_twice(logs)
     to_stdout = str(out) == "-"
     if not to_stdout:

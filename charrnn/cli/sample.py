@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import UNKNOWN, SampleConfig, one_of
+from ..config import UNKNOWN, SampleConfig
 from ..errors import UsageError
 from .options import option
 from .output import json_line, write
 
 if TYPE_CHECKING:
-    from ..sampling import Block
+    from ..sampling.sampler import Block
 
 DEFAULT = SampleConfig()
 FORMATS = ("text", "jsonl")
@@ -76,14 +76,13 @@ def sample(
     values = {name: context.params[name] for name in vars(DEFAULT)}
     values |= {"stop": tuple(stop or ()), "seed": secrets.randbelow(2**32) if seed is None else seed}
     config = SampleConfig(**values)
-    one_of("format", form, FORMATS)
     if prime and prime_file:
         raise UsageError("--prime and --prime-file are both given", "choose one")
 
     # Numba comes with these: after the options are known to be right
-    from .. import corpus
-    from ..checkpoint import load
-    from ..sampling import Sampler
+    from ..checkpoint.reading import load
+    from ..sampling.sampler import Sampler
+    from ..text import corpus
     from .console import explain_compiling, note
 
     model = load(checkpoint)
@@ -94,7 +93,7 @@ def sample(
     if form == "jsonl" and not length and not sampler.stops:
         raise UsageError("--length is 0 and --format jsonl", "name a --stop that can occur")
     with explain_compiling(quiet):
-        list(Sampler(model, SampleConfig(length=1, prime=sampler.prime[:2])))
+        sampler.compile_kernels()
     note(f"seed {config.seed}", quiet)
     if sampler.skipped:
         note(f"{sampler.skipped} characters of the prime, which the model does not know, skipped", quiet)

@@ -15,7 +15,7 @@ from .evaluate import field
 from .output import visible, write
 
 if TYPE_CHECKING:
-    from ..explain import Explanation
+    from ..inspection.explanation import Explanation
 
 MOST = 10  # surprising characters
 CONTEXT = 16  # characters before one

@@ -10,10 +10,11 @@ import typer
 
 from .. import cells
 from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig, TrainConfig
-from ..ranks import start
+from ..parallel.ranks import start
+from .dry_run import show
 from .files import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .options import option
-from .run import Run
+from .run import train as run
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
 
@@ -108,25 +109,20 @@ def train(
     ranks = start()
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     values = context.params | {"max_time": seconds(max_time)}
+    model = ModelConfig(**{name: values[name] for name in vars(MODEL)})
+    config = TrainConfig(**{name: values[name] for name in vars(TRAIN)})
     kind = f"from-{init_from.stem}" if init_from else cell + "-bytes" * (level == "byte")
     path = out or default_checkpoint(corpus[0], kind)
-    run = Run(
-        corpus=corpus,
-        model=ModelConfig(**{name: values[name] for name in vars(MODEL)}),
-        config=TrainConfig(**{name: values[name] for name in vars(TRAIN)}),
-        given=given,
-        path=path,
-        log=log or path.parent / f"{path.stem}.jsonl",
-        val=val,
-        init_from=init_from,
-        extend_vocab=extend_vocab,
-        resume=resume,
-        command=["charrnn", *sys.argv[1:]],
-        quiet=quiet or ranks.rank > 0,
-        ranks=ranks,
-    )
+    log = log or path.parent / f"{path.stem}.jsonl"
     inputs = [*corpus, *filter(None, (val, init_from))]
     refuse_to_read_stdin_twice(inputs)
     if not ranks.rank:
-        refuse_to_overwrite(path, run.log, inputs, force or resume or dry_run)
-    raise typer.Exit(run.dry() if dry_run else run())
+        refuse_to_overwrite(path, log, inputs, force or resume or dry_run)
+
+    from ..training.setup import Request  # NumPy and Numba come with it
+
+    request = Request(corpus, model, config, path, given, val, init_from, extend_vocab, resume)
+    if dry_run:
+        show(request, log, quiet, ranks)
+    else:
+        raise typer.Exit(run(request, log, ["charrnn", *sys.argv[1:]], quiet, ranks))

@@ -12,17 +12,58 @@ before a chunk are carried from chunk to chunk; the gradient is cut there.
 All steps of a sequence are products of matrices, of which those outside the windows are thrown away: they
 cost less than a loop over the windows.
 
-Symbols: T steps, B sequences, H hidden, A the size of q, k, v, c; M = W - 1 steps carried.
+Symbols: T steps, B sequences, N = T*B rows, H hidden, V vocabulary, A the size of q, k, v, c; M = W - 1 steps
+carried. A model without attention has None in place of the three tuples below.
 """
 
 from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import layer
 from .activations import exp, largest, total
-from .jit import jit, reduction
+from .jit import jit, optional, reduction
 from .tile import matmul, pack
+
+QKV = (0, 1, 2)
+
+
+class Weights(NamedTuple):
+    """Views of the flat vector of parameters, or of a gradient."""
+
+    project: Any  # (3, A, H) W_q, W_k, W_v
+    lag: Any  # (W,) b
+    out: Any  # (1, V, A) from c to the logits
+
+
+class Panels(NamedTuple):
+    """W packed for both directions."""
+
+    project: Any  # (3, size)
+    out: Any  # (size,)
+    project_back: Any
+    out_back: Any
+
+
+class Memory(NamedTuple):
+    """What a shard needs."""
+
+    past_keys: Any  # (B, M, A) carried from chunk to chunk, as the next two
+    past_values: Any  # (B, M, A)
+    steps_carried: Any  # (B, 1) how many of them there are: none at a stream's start
+    qkv: Any  # (3, N, A) queries, keys, values, then their gradients; rows in the order of time
+    keys: Any  # (B, M + T, A) the carried ones, then the chunk's
+    values: Any  # (B, M + T, A)
+    share: Any  # (B, T, M + T) p: how much each step looks at each, 0 outside its window
+    context: Any  # (N, A) c
+    dcontext: Any  # (N, A)
+    dkeys: Any  # (B, M + T, A)
+    dvalues: Any  # (B, M + T, A)
+    dshare: Any  # (T, M + T) of one sequence
+    rows: Any  # (T, A) of one sequence
+    panels: Any  # the packed keys, values or rows of one sequence
 
 
 @reduction
@@ -74,14 +115,50 @@ def _softmax(p, scale, bias, oldest):
             e[i] *= share  # (3)
 
 
+@optional
 @jit
-def forward(work, bias):
-    """c of (4) into work.context, from q, k, v in work.attend.
+def pack_weights(back, w, p):
+    """As `model.pack_weights`."""
+    for g in range(3):
+        pack(w.project[g].T, p.project[g])
+        if back:
+            pack(w.project[g], p.project_back[g])
+    pack(w.out[0].T, p.out)
+    if back:
+        pack(w.out[0], p.out_back)
 
-    Shapes: attend (3, T*B, A) and context (T*B, A), rows in the order of time; keys, values (B, M + T, A);
-    share (B, T, M + T) becomes p; past_keys, past_values (B, M, A); steps_carried (B, 1): how many of these.
-    Cost: 4 (M + T) A flops a character.
+
+@optional
+@jit
+def forward(top, w, p, logits, work):
+    """logits += W_out c.  Shapes: top (N, H), logits (N, V).
+
+    Cost: 2 A (3 H + V) + 4 A (M + T) flops a character.
     """
+    for g in range(3):
+        matmul(top, p.project[g], work.qkv[g], False)  # (1)
+    look_back(work, w.lag)
+    matmul(work.context, p.out, logits, True)
+
+
+@optional
+@jit
+def backward(dlogits, top, p, grad, buffer, dtop, work):
+    """The gradients of the weights into `grad`, and that by `top` added to dtop (N, H).
+
+    Shapes: dlogits (1, N, V); buffer: as of `layer.weight_gradient`.  Cost: twice `forward`.
+    """
+    layer.weight_gradient(dlogits, layer.ONLY, work.context, grad.out, buffer)
+    matmul(dlogits[0], p.out_back, work.dcontext, False)
+    look_back_backward(work, grad.lag)
+    layer.weight_gradient(work.qkv, QKV, top, grad.project, buffer)  # (1)
+    for g in range(3):
+        matmul(work.qkv[g], p.project_back[g], dtop, True)  # (1)
+
+
+@jit
+def look_back(work, bias):
+    """c of (4) into work.context, from q, k, v in work.qkv.  Cost: 4 (M + T) A flops a character."""
     batch, steps, columns = work.share.shape
     carried = columns - steps
     scale = work.context.dtype.type(1 / np.sqrt(work.context.shape[1]))
@@ -90,9 +167,9 @@ def forward(work, bias):
         for s in range(carried):
             layer.copy(work.past_keys[b, s], keys[s])
             layer.copy(work.past_values[b, s], values[s])
-        _take(work.attend[1], b, batch, keys[carried:])
-        _take(work.attend[2], b, batch, values[carried:])
-        _take(work.attend[0], b, batch, rows)
+        _take(work.qkv[1], b, batch, keys[carried:])
+        _take(work.qkv[2], b, batch, values[carried:])
+        _take(work.qkv[0], b, batch, rows)
         pack(keys.T, work.panels)
         matmul(rows, work.panels, p, False)  # (2)
         _softmax(p, scale, bias, _oldest(work, b))
@@ -101,6 +178,7 @@ def forward(work, bias):
         _give(rows, b, batch, work.context)
 
 
+@optional
 @jit
 def carry(work):
     """The last M keys and values become those that the next chunk looks back on."""
@@ -130,8 +208,8 @@ def _softmax_backward(p, dp, scale, dbias, oldest):
 
 
 @jit
-def backward(work, dbias):
-    """From work.dcontext, the gradients of q, k, v into work.attend in their place.
+def look_back_backward(work, dbias):
+    """From work.dcontext, the gradients of q, k, v into work.qkv in their place.
 
     dkeys[:, :M] and dvalues[:, :M] become the gradients of what was carried.
     Cost: 8 (M + T) A flops a character.
@@ -147,11 +225,11 @@ def backward(work, dbias):
         pack(rows, work.panels)
         matmul(p.T, work.panels, work.dvalues[b], False)  # (4)
         _softmax_backward(p, dp, scale, dbias, _oldest(work, b))
-        _take(work.attend[0], b, batch, rows)
+        _take(work.qkv[0], b, batch, rows)
         pack(rows, work.panels)
         matmul(dp.T, work.panels, work.dkeys[b], False)  # (2)
         pack(work.keys[b], work.panels)
         matmul(dp, work.panels, rows, False)  # (2)
-        _give(rows, b, batch, work.attend[0])
-        _give(work.dkeys[b, carried:], b, batch, work.attend[1])
-        _give(work.dvalues[b, carried:], b, batch, work.attend[2])
+        _give(rows, b, batch, work.qkv[0])
+        _give(work.dkeys[b, carried:], b, batch, work.qkv[1])
+        _give(work.dvalues[b, carried:], b, batch, work.qkv[2])

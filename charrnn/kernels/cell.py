@@ -1,25 +1,145 @@
 """What a cell must offer, and how a kernel finds the cell it is compiled for.
 
-A cell is a file in `charrnn/cells` with two kernels, `forward(a, s, t)` and `backward(a, s, t, ds)`,
-and `CELL`, an instance of a named tuple of its own with the fields
-
-    input      the blocks of pre-activations that W_ih x fills, in the order of PyTorch's gates
-    recurrent  the blocks that W_hh h fills, in the same order; a block in both gets the sum
-    blocks     how many there are; blocks beyond those two lists only keep values for the backward pass
-    states     how many vectors are carried through time; the first is the output h
-    corners    optional: h has corners at 0, which differences that check gradients must not straddle
-
-and, if it has gates between 0 and 1 that `charrnn explain` should show, `GATES`, the block of each by name.
-
-The type of `CELL` selects the file when a kernel is compiled, so nothing is looked up while it runs.
+A cell is a file in `charrnn/cells` that ends in `CELL = Cell(...)`. Kernels take that object as an argument:
+its type, of which each cell has its own, selects the two functions when a kernel is compiled, and numbers of
+blocks become constants, so nothing is looked up while it runs.
 """
 
 from __future__ import annotations
 
-import sys
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from numba.extending import overload
+from numba.core import cgutils, types
+from numba.core.errors import NumbaError
+from numba.extending import NativeValue, models, overload, overload_attribute, register_model, unbox
+
+from ..errors import CellError
+
+_defined: dict[str, Cell] = {}  # by name, for the compiler
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell: the names of what it computes, and its two kernels.
+
+    A cell has one buffer of pre-activations in blocks of H columns. The caller fills it, with W_ih x + W_hh h
+    + b as far as a block has them; `forward` makes activations of them, `backward` gradients of these.
+    Errors: CellError for a name that is none of `blocks`, twice the same, or a kernel of other arguments.
+    """
+
+    name: str  # of its module: pass __name__
+    blocks: tuple[str, ...]  # all, in the order of the buffer
+    input: tuple[str, ...]  # those that W_ih x fills, in the order of PyTorch's gates
+    recurrent: tuple[str, ...]  # those that W_hh h fills, in the same order; a block in both gets the sum
+    states: tuple[str, ...]  # vectors carried through time; the first is the output h
+    forward: Callable[..., None]  # (a, s, t), see `forward` below
+    backward: Callable[..., None]  # (a, s, t, ds), see `backward` below
+    gates: tuple[str, ...] = ()  # blocks between 0 and 1 that `charrnn explain` shows
+    corners: bool = False  # h has corners at 0, which differences that check gradients must not straddle
+    input_blocks: tuple[int, ...] = field(init=False, compare=False)  # the places of `input` in `blocks`
+    recurrent_blocks: tuple[int, ...] = field(init=False, compare=False)
+    _numba_type_: CellType = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for what in ("blocks", "input", "recurrent", "states", "gates"):
+            self._check(what, getattr(self, what))
+        if len(self.input) != len(self.recurrent) or not self.input or not self.states:
+            raise self._error(
+                f"input has {len(self.input)} blocks, recurrent {len(self.recurrent)}, and there are "
+                f"{len(self.states)} states",
+                "a cell has as many blocks of input as of recurrent, and a state",
+            )
+        if biased := {*self.blocks[: self.biases]} ^ {*self.input, *self.recurrent}:
+            raise self._error(
+                f"{', '.join(sorted(biased))} stand in another order in blocks than in input and recurrent",
+                "name the blocks of input and recurrent first, then those that only keep values",
+            )
+        self._check_kernel("forward", self.forward, 3)
+        self._check_kernel("backward", self.backward, 4)
+        object.__setattr__(self, "input_blocks", tuple(map(self.blocks.index, self.input)))
+        object.__setattr__(self, "recurrent_blocks", tuple(map(self.blocks.index, self.recurrent)))
+        object.__setattr__(self, "_numba_type_", CellType(self.name))
+        _defined[self.name] = self
+
+    @property
+    def biases(self) -> int:
+        """How many blocks have a bias: those that a product fills, which come first."""
+        return len({*self.input, *self.recurrent})
+
+    def _check(self, what: str, names: Any) -> None:
+        if not isinstance(names, tuple) or not all(isinstance(name, str) and name for name in names):
+            raise self._error(f"{what} is {names!r}", 'write a tuple of names, such as ("h",)')
+        if len({*names}) < len(names):
+            raise self._error(f"{what} has a name twice: {', '.join(names)}", "name each once")
+        if what not in ("blocks", "states") and (odd := [name for name in names if name not in self.blocks]):
+            raise self._error(f"{what} has {odd[0]!r}", f"choose from its blocks: {', '.join(self.blocks)}")
+
+    def _check_kernel(self, what: str, kernel: Callable[..., None], arguments: int) -> None:
+        """That it takes its arguments, and no block or state that is not there: nothing else would notice."""
+        function = getattr(kernel, "py_func", kernel)
+        names = inspect.getfullargspec(function).args
+        if len(names) != arguments:
+            raise self._error(f"{what} takes {len(names)} arguments", f"it takes {arguments}")
+        kinds = (("blocks", self.blocks), ("states", self.states), ("t", ()), ("states", self.states))
+        first = function.__code__.co_firstlineno - 1
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+            if (
+                isinstance(node, ast.Subscript)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in names
+            ):
+                place = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+                kind, there = kinds[names.index(node.value.id)]
+                if (
+                    isinstance(place, ast.Constant)
+                    and isinstance(place.value, int)
+                    and place.value >= len(there)
+                ):
+                    raise self._error(
+                        f"line {first + node.lineno}: {what} uses {ast.unparse(node)}, but there are "
+                        f"{len(there)} {kind}: {', '.join(there)}",
+                        f"add its name to {kind}, which are counted from 0",
+                    )
+
+    def _error(self, problem: str, remedy: str) -> CellError:
+        return CellError(f"{self.file}: {problem}", remedy)
+
+    @property
+    def file(self) -> str:
+        return f"{self.name.replace('.', '/')}.py"
+
+
+class CellType(types.Type):
+    """Numba's type of one cell, which carries no data: its name says it all."""
+
+    def __init__(self, cell: str):
+        self.cell = cell
+        super().__init__(name=f"Cell({cell})")
+
+
+register_model(CellType)(models.OpaqueModel)
+
+
+@unbox(CellType)
+def _unbox(of: Any, cell: Any, c: Any) -> NativeValue:
+    return NativeValue(cgutils.get_null_value(c.context.get_value_type(of)))
+
+
+@overload_attribute(CellType, "input_blocks")
+def _input_blocks(cell):
+    blocks = _defined[cell.cell].input_blocks
+    return lambda cell: blocks
+
+
+@overload_attribute(CellType, "recurrent_blocks")
+def _recurrent_blocks(cell):
+    blocks = _defined[cell.cell].recurrent_blocks
+    return lambda cell: blocks
 
 
 def forward(cell: Any, a: Any, s: Any, t: Any) -> None:
@@ -41,11 +161,28 @@ def backward(cell: Any, a: Any, s: Any, t: Any, ds: Any) -> None:
 
 @overload(forward)
 def _forward(cell, a, s, t):
-    of_cell = sys.modules[cell.instance_class.__module__].forward
+    of_cell = _compiled(_defined[cell.cell], "forward", a, s, t)
     return lambda cell, a, s, t: of_cell(a, s, t)
 
 
 @overload(backward)
 def _backward(cell, a, s, t, ds):
-    of_cell = sys.modules[cell.instance_class.__module__].backward
+    of_cell = _compiled(_defined[cell.cell], "backward", a, s, t, ds)
     return lambda cell, a, s, t, ds: of_cell(a, s, t, ds)
+
+
+def _compiled(cell: Cell, what: str, *arguments: Any) -> Any:
+    """A cell's kernel, compiled for arguments of these types.  Errors: CellError with the place."""
+    kernel: Any = getattr(cell, what)
+    try:
+        kernel.compile(arguments)
+    except NumbaError as error:
+        said = [line for line in str(error).splitlines() if line and "nopython" not in line]
+        at: Any = getattr(error, "loc", None)
+        file = cell.file if not at or at.filename.endswith(cell.file) else at.filename
+        where = f"{file}, line {at.line}" if at else file
+        raise CellError(
+            f"{where}: {what} does not compile: {said[0] if said else type(error).__name__}",
+            "write it in what Numba knows",
+        ) from None
+    return kernel

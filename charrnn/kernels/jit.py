@@ -17,7 +17,9 @@ from typing import Any
 import llvmlite
 import numba
 import numpy
-from numba.core import event
+from numba.core import event, types
+from numba.extending import overload
+from platformdirs import user_cache_path
 
 Kernel = Callable[..., Any]
 CONFIG: Any = numba.config
@@ -51,8 +53,8 @@ def sources_digest() -> str:
 def cache_folder() -> Path:
     """Folder of compiled code: NUMBA_CACHE_DIR, or the user's cache, or a temporary one."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = (Path(chosen) if chosen else Path(home) / "charrnn") / sources_digest()
+    home = Path(chosen) if chosen else user_cache_path("charrnn", appauthor=False)
+    folder = home / sources_digest()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -84,6 +86,21 @@ def jit(function: Kernel) -> Kernel:
 def reduction(function: Kernel) -> Kernel:
     """As `jit`, for a sum or a maximum that may be split over the lanes of a vector."""
     return _compile(function, FLAGS | {"reassoc"})
+
+
+def optional(kernel: Kernel) -> Kernel:
+    """Inside kernels, `kernel`; or nothing, not even compiled, where its last argument is None."""
+
+    def call(*arguments: Any) -> None:
+        raise TypeError("for use inside kernels")
+
+    @overload(call)
+    def choose(*arguments):
+        if isinstance(arguments[-1], types.NoneType):
+            return lambda *arguments: None
+        return lambda *arguments: kernel(*arguments)
+
+    return call
 
 
 class _Once(event.Listener):

@@ -9,30 +9,29 @@ from . import cell as interface
 from .jit import jit
 from .tile import matmul, pack
 
-BLOCK = (
-    256  # rows of a weight gradient's long sum that are packed at a time: 256 x 32 floats fill the L1 cache
-)
+BLOCK = 256  # rows of a weight gradient's long sum packed at a time: 256 x 32 floats fill the L1 cache
+ONLY = (0,)  # the blocks of a product that has one
 
 
 @jit
 def lookup(cell, ids, table, a):
-    """The input product for one-hot inputs: a[input[g], r] += table[ids[r], g].
+    """The input product for one-hot inputs: a[input_blocks[g], r] += table[ids[r], g].
 
     Shapes: ids (N,); table (V, G, H); a (blocks, N, H).
     """
     for r in range(ids.size):
         weights = table[ids[r]]
         for g in range(weights.shape[0]):
-            add(weights[g], a[cell.input[g], r])
+            add(weights[g], a[cell.input_blocks[g], r])
 
 
 @jit
 def lookup_backward(cell, ids, da, dtable):
-    """dtable[ids[r], g] += da[input[g], r]: a character that occurs twice adds twice."""
+    """dtable[ids[r], g] += da[input_blocks[g], r]: a character that occurs twice adds twice."""
     for r in range(ids.size):
         dweights = dtable[ids[r]]
         for g in range(dweights.shape[0]):
-            add(da[cell.input[g], r], dweights[g])
+            add(da[cell.input_blocks[g], r], dweights[g])
 
 
 @jit
@@ -63,7 +62,7 @@ def forward(cell, panels, a, a_rows, s, s_rows):
     for t in range(a.shape[1]):
         h_prev = s_rows[0, t * batch : (t + 1) * batch]
         for g in range(panels.shape[0]):
-            matmul(h_prev, panels[g], a_rows[cell.recurrent[g], t * batch : (t + 1) * batch], True)
+            matmul(h_prev, panels[g], a_rows[cell.recurrent_blocks[g], t * batch : (t + 1) * batch], True)
         interface.forward(cell, a, s, t)
 
 
@@ -82,7 +81,7 @@ def backward(cell, panels, a, a_rows, s, dy, ds, ds_rows):
         add(dy[t], ds[0])  # h[t] is read by the layer above and by the next step
         interface.backward(cell, a, s, t, ds)
         for g in range(panels.shape[0]):
-            da = a_rows[cell.recurrent[g], t * batch : (t + 1) * batch]
+            da = a_rows[cell.recurrent_blocks[g], t * batch : (t + 1) * batch]
             matmul(da, panels[g], ds_rows[0], True)
 
 

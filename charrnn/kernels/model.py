@@ -2,10 +2,9 @@
 
     ids -> one-hot or embedding -> L recurrent layers -> (attention) -> logits -> softmax -> nats
 
-Everything here works on the named views of three blocks of memory, made in `parameters.py` and
-`network.py`: the weights (or their gradient), the weights packed for the matrix product, and a
-shard's working memory. Symbols: V vocabulary, E embedding, H hidden, L layers, G gates, T steps, B sequences;
-with attention, A its size, W its window (see attention.py).
+Everything here works on the named views of three blocks of memory, made in the package `model`: the weights
+(or their gradient), the weights packed for the matrix product, and a shard's working memory.
+Symbols: V vocabulary, E embedding, H hidden, L layers, G gates, T steps, B sequences.
 """
 
 from __future__ import annotations
@@ -28,9 +27,7 @@ class Weights(NamedTuple):
     stacked: Any  # (L - 1, G, H, H) W_ih of the layers above
     recurrent: Any  # (L, G, H, H) W_hh
     bias: Any  # (L, blocks that have a bias, H)
-    attend: Any  # (3, A, H) W_q, W_k, W_v; none without attention, as of the next
-    lag: Any  # (W,) bias of attention to the step so far back
-    context: Any  # (1, V, A) from the context to the logits
+    attention: Any  # attention.Weights, or None
     out: Any  # (1, V, H): a product with one gate
     out_bias: Any  # (1, V)
 
@@ -41,15 +38,12 @@ class Panels(NamedTuple):
     input: Any  # (G, size), empty without an embedding
     stacked: Any  # (L - 1, G, size)
     recurrent: Any  # (L, G, size)
-    attend: Any  # (3, size), or none
-    context: Any  # (size,)
     out: Any  # (size,)
     input_back: Any
     stacked_back: Any
     recurrent_back: Any
-    attend_back: Any
-    context_back: Any
     out_back: Any
+    attention: Any  # attention.Panels, or None
 
 
 class Work(NamedTuple):
@@ -71,25 +65,12 @@ class Work(NamedTuple):
     ds: Any  # (L, states, B*H), in the end the gradient of the state carried in
     ds_rows: Any  # (L, states, B, H)
     dropped: Any  # (L, N, H) outputs of the layers after dropout; empty without
-    attend: Any  # (3, N, A) queries, keys, values, then their gradients
-    past_keys: Any  # (B, W - 1, A) carried from chunk to chunk, as the next two
-    past_values: Any  # (B, W - 1, A)
-    steps_carried: Any  # (B, 1) how many of them there are: none at a stream's start
-    keys: Any  # (B, W - 1 + T, A) the carried ones, then the chunk's
-    values: Any  # (B, W - 1 + T, A)
-    share: Any  # (B, T, W - 1 + T) how much each step looks at each, 0 outside its window
-    context: Any  # (N, A)
-    dcontext: Any  # (N, A)
-    dkeys: Any  # (B, W - 1 + T, A)
-    dvalues: Any  # (B, W - 1 + T, A)
-    dshare: Any  # (T, W - 1 + T) of one sequence
-    rows: Any  # (T, A) of one sequence
-    panels: Any  # the packed keys, values or rows of one sequence
     dy: Any  # (T, B*H) gradient of a layer's output
     dy_rows: Any  # (N, H)
     logits: Any  # (1, N, V)
     nats: Any  # (N,) float64, -ln p of each target
     buffer: Any  # panels of layer.BLOCK rows
+    attention: Any  # attention.Memory, or None
 
 
 @jit
@@ -109,14 +90,7 @@ def pack_weights(w, p, back):
             pack(w.recurrent[l, g].T, p.recurrent[l, g])
             if back:
                 pack(w.recurrent[l, g], p.recurrent_back[l, g])
-    for g in range(w.attend.shape[0]):
-        pack(w.attend[g].T, p.attend[g])
-        if back:
-            pack(w.attend[g], p.attend_back[g])
-    for g in range(w.context.shape[0]):
-        pack(w.context[g].T, p.context)
-        if back:
-            pack(w.context[g], p.context_back)
+    attention.pack_weights(back, w.attention, p.attention)
     pack(w.out[0].T, p.out)
     if back:
         pack(w.out[0], p.out_back)
@@ -152,7 +126,7 @@ def forward(cell, w, p, work, rate, key):
         x = _output(work, l - 1, rate) if l > 0 else work.x
         panels = p.stacked[l - 1] if l > 0 else p.input
         for g in range(panels.shape[0]):
-            matmul(x, panels[g], a[cell.input[g]], True)
+            matmul(x, panels[g], a[cell.input_blocks[g]], True)
         for i in range(s.shape[0]):
             layer.copy(work.state[l, i], s[i, 0])
         layer.forward(cell, p.recurrent[l], work.a[l], a, s, work.s_rows[l])
@@ -161,11 +135,7 @@ def forward(cell, w, p, work, rate, key):
     layer.set_bias(w.out_bias, work.logits)
     top = _output(work, layers - 1, rate)
     matmul(top, p.out, work.logits[0], True)
-    if w.attend.shape[0]:
-        for g in range(3):
-            matmul(top, p.attend[g], work.attend[g], False)
-        attention.forward(work, w.lag)
-        matmul(work.context, p.context, work.logits[0], True)
+    attention.forward(top, w.attention, p.attention, work.logits[0], work.attention)
 
 
 @jit
@@ -174,8 +144,7 @@ def carry(work):
     for l in range(work.state.shape[0]):
         for i in range(work.state.shape[1]):
             layer.copy(work.s[l, i, work.a.shape[2]], work.state[l, i])
-    if work.context.size:
-        attention.carry(work)
+    attention.carry(work.attention)
 
 
 @jit
@@ -200,23 +169,19 @@ def backward(cell, p, work, flat_grad, grad, scale, rate, key):
     layer.zero(flat_grad)
     softmax_cross_entropy_backward(work.logits[0], work.targets, scale)
     top = _output(work, layers - 1, rate)
-    layer.weight_gradient(work.logits, cell.input, top, grad.out, work.buffer)
+    layer.weight_gradient(work.logits, layer.ONLY, top, grad.out, work.buffer)
     layer.bias_backward(work.logits, grad.out_bias)
     matmul(work.logits[0], p.out_back, work.dy_rows, False)
-    if grad.attend.shape[0]:
-        layer.weight_gradient(work.logits, cell.input, work.context, grad.context, work.buffer)
-        matmul(work.logits[0], p.context_back, work.dcontext, False)
-        attention.backward(work, grad.lag)
-        layer.weight_gradient(work.attend, (0, 1, 2), top, grad.attend, work.buffer)
-        for g in range(3):
-            matmul(work.attend[g], p.attend_back[g], work.dy_rows, True)
+    attention.backward(
+        work.logits, top, p.attention, grad.attention, work.buffer, work.dy_rows, work.attention
+    )
     for l in range(layers - 1, -1, -1):
         a, da = work.a[l], work.a_rows[l]
         if rate > 0:
             dropout(work.dy_rows, work.dy_rows, rate, _layer_key(key, l))
         layer.backward(cell, p.recurrent_back[l], a, da, work.s[l], work.dy, work.ds[l], work.ds_rows[l])
         h_prev = work.s_rows[l, 0, :n]
-        layer.weight_gradient(da, cell.recurrent, h_prev, grad.recurrent[l], work.buffer)
+        layer.weight_gradient(da, cell.recurrent_blocks, h_prev, grad.recurrent[l], work.buffer)
         layer.bias_backward(da, grad.bias[l])
         if l == 0 and grad.embed.size == 0:
             layer.lookup_backward(cell, work.ids, da, grad.input)
@@ -225,8 +190,8 @@ def backward(cell, p, work, flat_grad, grad, scale, rate, key):
         dx = work.dy_rows if l > 0 else work.dx
         panels = p.stacked_back[l - 1] if l > 0 else p.input_back
         dw = grad.stacked[l - 1] if l > 0 else grad.input
-        layer.weight_gradient(da, cell.input, x, dw, work.buffer)
+        layer.weight_gradient(da, cell.input_blocks, x, dw, work.buffer)
         for g in range(panels.shape[0]):
-            matmul(da[cell.input[g]], panels[g], dx, g > 0)
+            matmul(da[cell.input_blocks[g]], panels[g], dx, g > 0)
         if l == 0:
             layer.embed_backward(work.ids, dx, grad.embed)

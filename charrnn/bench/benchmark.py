@@ -1,0 +1,134 @@
+"""How fast this machine trains and samples, beside what its arithmetic units could do and beside PyTorch."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..config import BenchSetup, ModelConfig, SampleConfig, TrainConfig
+from ..kernels import tile
+from ..kernels.activations import total
+from ..kernels.peak import multiply
+from ..model.network import Network
+from ..parallel.threads import Team
+from ..sampling.sampler import BLOCK, SampleShard
+from ..training.learner import Learner
+from . import pytorch
+
+VOCAB = 65
+ROUNDS = 5  # of each thing measured; the medians are shown
+
+
+SETUPS = (
+    BenchSetup(256, 1, 64, 64),
+    BenchSetup(512, 2, 64, 100),
+    BenchSetup(128, 2, 64, 50),
+    BenchSetup(100, 1, 1, 25),
+    BenchSetup(128, 2),
+    BenchSetup(512, 2),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Medians of a cell in a setup; `other` is PyTorch's, where it was asked for and has the cell."""
+
+    cell: str
+    setup: str
+    chars_per_s: float
+    gflops: float  # of the matrix products alone: 2 forward and 4 back a weight and character
+    share: float  # training: of the machine's peak; sampling: of its bandwidth reading the weights
+    other: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        return self.chars_per_s / self.other if self.other else None
+
+
+def peak(team: Team) -> float:
+    """Float32 flops a second of the tile on data in the innermost cache, on all threads."""
+    rows, depth, columns, repeats = 16, 64, 32, 50_000
+    panels = np.zeros(tile.packed_size(depth, columns, 4), np.float32)
+    a = np.zeros((rows, depth), np.float32)
+    outs = [np.zeros((rows, columns), np.float32) for _ in range(team.threads)]
+
+    def run() -> float:
+        team.each(lambda i: multiply(a, panels, outs[i], repeats), team.threads)
+        return 2.0 * rows * depth * columns * repeats * team.threads
+
+    return _rates([run])[0]
+
+
+def bandwidth(elements: int) -> float:
+    """Bytes a second that one thread reads from an array of float32."""
+    array = np.zeros(elements, np.float32)
+
+    def run() -> float:
+        total(array)
+        return float(array.nbytes)
+
+    return _rates([run])[0]
+
+
+def run(
+    cells: list[str], setups: tuple[BenchSetup, ...], team: Team, top: float, torch: bool = False
+) -> Iterator[Result]:
+    """Measure each setup, ours and PyTorch's in turn; top: the machine's peak.  Cost: some seconds each."""
+    for setup in setups:
+        for cell in cells:
+            yield _measure(cell, setup, team, top, torch)
+
+
+def _measure(cell: str, setup: BenchSetup, team: Team, top: float, torch: bool) -> Result:
+    model = ModelConfig(cell, setup.hidden_size, setup.num_layers, dropout=0.0)
+    network = Network(model, VOCAB)
+    runs = [_training(network, setup, team) if setup.batch_size else _sampling(network)]
+    if torch and cell in pytorch.KINDS:
+        twin = pytorch.training if setup.batch_size else pytorch.sampling
+        runs.append(twin(cell, setup, VOCAB, team.threads))
+    rates = _rates(runs)
+    weights = network.layout.products
+    flops = weights * (6 if setup.batch_size else 2) * rates[0]
+    reading = 4 * weights * rates[0]
+    share = flops / top if setup.batch_size else reading / bandwidth(weights)
+    return Result(cell, str(setup), rates[0], flops / 1e9, share, rates[1] if len(rates) > 1 else None)
+
+
+def _training(network: Network, setup: BenchSetup, team: Team) -> Callable[[], float]:
+    batch, steps = setup.batch_size, setup.seq_len
+    learner = Learner(network, batch, steps, TrainConfig(), team)
+    text = np.random.default_rng(0).integers(0, VOCAB, (batch, steps + 1)).astype(np.uint8)
+
+    def run() -> float:
+        learner.step(text[:, :-1], text[:, 1:], 1e-3, 0, 0)
+        return float(batch * steps)
+
+    return run
+
+
+def _sampling(network: Network) -> Callable[[], float]:
+    network.pack(back=False)
+    rows = SampleShard(network, SampleConfig(), [np.random.default_rng(0)])
+
+    def run() -> float:
+        return float(rows.draw(BLOCK).size)
+
+    return run
+
+
+def _rates(runs: list[Callable[[], float]], seconds: float = 0.5) -> list[float]:
+    """Median rate of each, what it returns over the seconds it took; all in turn, ROUNDS times."""
+    for run in runs:
+        run()  # compiles, and warms caches
+    rates: list[list[float]] = [[] for _ in runs]
+    for _ in range(ROUNDS):
+        for run, of_run in zip(runs, rates, strict=True):
+            amount, begun = 0.0, time.perf_counter()
+            while (taken := time.perf_counter() - begun) < seconds:
+                amount += run()
+            of_run.append(amount / taken)
+    return [statistics.median(of_run) for of_run in rates]

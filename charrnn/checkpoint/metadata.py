@@ -1,0 +1,119 @@
+"""What a checkpoint says of itself in JSON, checked whole: nothing later meets a value it cannot use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ..config import ModelConfig, TrainConfig
+from .progress import Progress
+
+FORMAT = 1
+LONGEST_META = 1 << 19  # bytes; the costliest JSON takes 25 times as many in memory
+LONGEST_NUMBER = 18  # digits: 64 bits hold it
+SCALARS = (str, int, float, bool)
+TABLES: dict[str, dict[str, Any]] = {
+    "model": asdict(ModelConfig()),
+    "training": asdict(TrainConfig()),
+    "corpus": dict.fromkeys(("chars", "train", "val", "test", "vocab"), 0) | {"sha256": "", "val_sha256": ""},
+    "metrics": {"step": 0, "epoch": 0.0, "loss": 0.0, "bpc": 0.0, "perplexity": 0.0},
+}
+KINDS: dict[str, Any] = {"format": 0, "version": "", "python": "", "numpy": "", "numba": ""}
+KINDS |= {"level": "", "command": "", "init_sha256": "", "seed": 0, "history": [], "progress": {}, **TABLES}
+
+
+class NewerFormat(Exception):
+    """A file of a format that only a later version knows."""
+
+
+def parse(text: bytes) -> dict[str, Any]:
+    """Errors: ValueError for what no checkpoint says of itself; NewerFormat; RecursionError."""
+    if len(text) > LONGEST_META:
+        raise ValueError(f"its meta has {len(text):,} bytes, more than {LONGEST_META:,}")
+    meta = json.loads(text.decode(), object_pairs_hook=_table, parse_int=_whole)
+    if not isinstance(meta, dict) or type(meta.get("format")) is not int:
+        raise ValueError("its meta has no format")
+    if meta["format"] > FORMAT:
+        raise NewerFormat(f"has format {meta['format']}, newer than format {FORMAT} that this version reads")
+    _check(meta)
+    return meta
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("its meta says something twice")
+    if odd := [name for name in table if not name.isidentifier()]:
+        raise ValueError(f"its meta has the name {odd[0]!r}")
+    return table
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"its meta has a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _check(meta: dict[str, Any]) -> None:
+    """Names that this version does not know are let through, but not with values that could do harm."""
+    _typed("meta", meta, KINDS)
+    if meta["format"] < 1 or "model" not in meta:
+        raise ValueError("its meta has no model of a format that ever was")
+    for name, value in meta.items():
+        if isinstance(value, dict) and name != "progress":
+            _flat(name, value, TABLES.get(name, {}))
+        elif name == "history":
+            _check_history(value)
+        elif name != "progress" and type(value) not in SCALARS:
+            raise ValueError(f"its meta has a {name} of type {type(value).__name__}")
+    if unknown := meta["model"].keys() - TABLES["model"].keys():
+        raise ValueError(f"its model has {min(unknown)!r}")
+    known = meta.get("training", {}).items()
+    config = TrainConfig(**{name: value for name, value in known if name in TABLES["training"]})
+    if not (config.encoding.isascii() and config.encoding.isprintable()):
+        raise ValueError(f"its training has an encoding of {config.encoding!r}")
+    if "progress" in meta:
+        if not meta.keys() >= {"training", "corpus", "command"}:
+            raise ValueError("its meta has progress, but not all of training, corpus and command")
+        _check_progress(meta["progress"], bool(meta["corpus"].get("val")))
+
+
+def _check_progress(progress: dict[str, Any], evaluated: bool) -> None:
+    kinds = asdict(Progress())
+    _typed("progress", progress, kinds)
+    if unknown := progress.keys() - kinds.keys():
+        raise ValueError(f"its progress has {min(unknown)!r}")
+    best = progress.get("best", {})
+    _flat("best", best, TABLES["metrics"])
+    _check_history(progress.get("history", []))
+    if best and not best.keys() >= ({"step", "loss"} if evaluated else {"step"}):
+        raise ValueError("its progress has a best without step or loss")
+    counts = [value for value in progress.values() if type(value) is int]
+    if min(counts, default=0) < 0 or not 0 <= progress.get("lr_scale", 1) <= 1:
+        raise ValueError("its progress is beyond what training reaches")
+
+
+def _check_history(rows: list[Any]) -> None:
+    """[step, loss] of each evaluation."""
+    for row in rows:
+        kinds = [type(value) for value in row] if type(row) is list else []
+        if kinds not in ([int, float], [int, int]) or row[1] < 0:
+            raise ValueError("its history is not one of steps and losses")
+
+
+def _flat(what: str, table: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Errors: ValueError unless the table has numbers and texts alone, of the right types where known."""
+    _typed(what, table, defaults)
+    for name, value in table.items():
+        if type(value) not in SCALARS:
+            raise ValueError(f"its {what} has a {name} of type {type(value).__name__}")
+
+
+def _typed(what: str, table: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Errors: ValueError unless known values have their defaults' types; an int will do for a float."""
+    for name in table.keys() & defaults.keys():
+        found, wanted = type(table[name]), type(defaults[name])
+        if found is not wanted and (found, wanted) != (int, float):
+            raise ValueError(f"its {what} has a {name} of type {found.__name__}, not {wanted.__name__}")

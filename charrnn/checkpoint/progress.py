@@ -1,0 +1,30 @@
+"""Where a training run stands, and how long it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+LONGEST_HISTORY = 4096
+
+
+@dataclass
+class Progress:
+    """Where a run stands: with the arrays of the last checkpoint, all that the future depends on."""
+
+    step: int = 0
+    chars: int = 0
+    updates: int = 0
+    best: dict[str, Any] = field(default_factory=dict)
+    stale: int = 0  # evaluations since the best
+    lr_scale: float = 1.0  # halved by plateaus and rewinds
+    bad: int = 0  # steps in a row that were not learned
+    rewinds: int = 0  # since the best model
+    pending: bool = False  # an evaluation is due, and was not finished
+    history: list[list[float]] = field(default_factory=list)  # [step, loss] of evaluations
+
+    def record(self, step: int, loss: float) -> None:
+        """An evaluation; of very many, every other one of the older half is forgotten."""
+        self.history.append([step, loss])
+        if len(self.history) > LONGEST_HISTORY:
+            del self.history[: LONGEST_HISTORY // 2 : 2]

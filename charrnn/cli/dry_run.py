@@ -1,0 +1,45 @@
+"""What a training run would be, however large: its model is not made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..parallel.ranks import Ranks
+from ..system.stdio import name_of
+
+if TYPE_CHECKING:
+    from ..training.setup import Request
+
+
+def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
+    """Print data, model, cost and files of the run."""
+    ranks.finish()
+    if ranks.rank:
+        return
+    from ..checkpoint.checkpoint import last_path
+    from ..checkpoint.npz import LARGEST
+    from ..training.setup import prepare
+    from .console import note
+
+    setup = prepare(request)
+    for text in setup.notes:
+        note(text, quiet)
+    plan = setup.plan
+    plan.of_rank(ranks, 0)  # whether each has something to do
+    parts, model, config = plan.corpus, plan.model, plan.config
+    looks = f", attention over {model.attention} steps" if model.attention else ""
+    limit = f", or {config.max_time:g} s if that ends first" if config.max_time else ""
+    beyond = f", more than the {LARGEST / 1e6:,.0f} that it may have" * (plan.saved_nbytes > LARGEST)
+    for name, value in (
+        ("characters", f"{parts['train']:,} train, {parts['val']:,} val, {parts['test']:,} test"),
+        ("vocabulary", f"{parts['vocab']:,}"),
+        ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units{looks}, {model.dtype}"),
+        ("parameters", f"{plan.layout.size:,}"),
+        ("steps", f"{plan.total_steps:,}, {plan.streams.chunks:,} an epoch{limit}"),
+        ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),
+        ("checkpoint", f"{plan.saved_nbytes / 1e6:,.0f} MB{beyond}"),
+        ("cost", f"{plan.flops * plan.total_steps:.2g} flops"),
+        ("output", f"{request.out}, {last_path(request.out).name}, {name_of(log, 'stdout')}"),
+    ):
+        print(f"{name:<11} {value}")

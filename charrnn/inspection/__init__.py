@@ -1,0 +1,1 @@
+"""Looking inside: gradients checked, units, gates and attention explained."""

@@ -1,0 +1,203 @@
+"""What a model does at each character of a text: its guesses, what its units track, how far it reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Ids
+from ..checkpoint.checkpoint import Checkpoint
+from ..config import at_least, symbol
+from ..errors import TextError, UsageError
+from ..model.network import Network
+from ..scoring.metrics import bits
+from ..system.stdio import name_of
+from ..text.corpus import known_blocks
+from ..text.vocabulary import places
+from .gradient_over_lag import gradient_over_lag
+from .signals import Trace, trace
+from .text_features import correlations, features
+
+LONGEST = 20_000  # characters
+DOT = "\u00b7"
+TOP = 5  # guesses for each character
+BEST = 5  # units for each thing they track
+LAGS, POSITIONS = 100, 20  # of the gradient over lag
+LAG_TEXT = 2000  # characters that it is averaged over, so that large networks do not take minutes
+UNTRAINED = ("rnn", "gru", "lstm")
+
+
+class Reading(NamedTuple):
+    """A text of n characters that a model knows."""
+
+    ids: Ids  # (n,)
+    places: Ids  # (n, 2) the line and column of each in its file, from 1
+    skipped: int  # characters that the model never saw, which were left out
+
+
+class Tracked(NamedTuple):
+    """A unit that goes along with something that can be named."""
+
+    layer: int  # counted from 1
+    signal: str  # h or c; what `ranking` was asked for
+    unit: int  # counted from 0
+    tracks: str
+    score: float  # the size of their correlation
+    sign: int  # -1: the unit is low where the thing is high
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A text of n characters as a model read it."""
+
+    name: str
+    checkpoint: Checkpoint
+    ids: Ids
+    places: Ids  # (n, 2) line and column
+    trace: Trace
+
+    @property
+    def bits(self) -> NDArray[np.float64]:
+        """-log2 p of each character (n,), NaN for the first, which nothing precedes."""
+        return bits(self.trace.nats)
+
+    @property
+    def characters(self) -> list[str]:
+        """The text; bytes beyond ASCII, of a model of bytes, as lone surrogates."""
+        return self._spelled(self.ids)
+
+    @property
+    def legible(self) -> list[str]:
+        """As `characters`, but bytes that are one character as it, at the first, and dots at the others."""
+        if self.checkpoint.vocabulary.level == "char":
+            return self.characters
+        whole = self.checkpoint.vocabulary.decode(self.ids)
+        return [part for c in whole for part in c + DOT * (len(c.encode("utf-8", "surrogateescape")) - 1)]
+
+    def _spelled(self, ids: Ids) -> list[str]:
+        vocabulary = self.checkpoint.vocabulary
+        return vocabulary.characters(vocabulary.points[ids])
+
+    @property
+    def guesses(self) -> list[list[tuple[str, float]]]:
+        """What the model expected in each place, likeliest first, with its chance; nothing in the first."""
+        ids, chances = self.trace.guesses, self.trace.chances
+        pairs = zip(map(self._spelled, ids[1:]), chances[1:].tolist(), strict=True)
+        return [[], *(list(zip(*pair, strict=True)) for pair in pairs)]
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words."""
+        network = self.checkpoint.network
+        config = network.config
+        looks = f", attention over {config.attention}" if config.attention else ""
+        size = f"{config.num_layers} x {config.hidden_size} units{looks}, {network.layout.size:,} parameters"
+        return f"{config.cell}, {size}"
+
+    def ranking(self, signal: str = "") -> list[Tracked]:
+        """For each thing that can be named, the BEST units of all layers; best first (see text_features.py).
+
+        signal: h, or another that the cell has; by default all that it carries, an lstm's h and c.
+        Errors: UsageError.
+        """
+        there = [*dict.fromkeys(each.name for each in self.trace.signals)]
+        if signal and signal not in there:
+            raise UsageError(f"the signal is {signal!r}", f"choose one of: {', '.join(there)}")
+        names = [signal] if signal else self.checkpoint.network.cell.states
+        chosen = [each for each in self.trace.signals if each.name in names]
+        told, found = features(self.characters), list[Tracked]()
+        by_signal = [correlations(each.values, told) for each in chosen]
+        for name in by_signal[0]:
+            every = np.concatenate([scored[name] for scored in by_signal])
+            for index in np.argsort(-np.abs(every), kind="stable")[:BEST].tolist():
+                which, unit = divmod(index, len(chosen[0].values))
+                score, sign = round(abs(float(every[index])), 4), 1 if every[index] >= 0 else -1
+                found.append(Tracked(chosen[which].layer, chosen[which].name, unit, name, score, sign))
+        return sorted(found, key=lambda tracked: -tracked.score)
+
+    def untrained(self) -> dict[str, float]:
+        """The best score for each thing of a network of the same sizes that has learned nothing.
+
+        Cost: as `explain`.
+        """
+        network = self.checkpoint.network
+        fresh = replace(self.checkpoint, network=Network(network.config, network.vocab_size, seed=0))
+        best = dict[str, float]()
+        for tracked in explain(fresh, self.ids, top=1).ranking():
+            best.setdefault(tracked.tracks, tracked.score)
+        return best
+
+    def lags(self) -> dict[str, NDArray[np.float64]]:
+        """Norms of the gradient by the output of the top layer 0, 1, 2 ... steps back.
+
+        Of this model, and of an untrained one of each cell, of the same sizes but without attention.
+        """
+        network, text = self.checkpoint.network, self.ids[:LAG_TEXT]
+        networks = {"this model": network}
+        for cell in UNTRAINED:
+            config = replace(network.config, cell=cell, attention=0)
+            networks[f"{cell}, untrained"] = Network(config, network.vocab_size, seed=0)
+        lags = min(LAGS, len(text) - 2)
+        return {
+            name: gradient_over_lag(each, text, lags, POSITIONS).output for name, each in networks.items()
+        }
+
+
+def read(path: Path, checkpoint: Checkpoint, encoding: str = "utf-8", unknown: str = "error") -> Reading:
+    """A file (- is stdin) that a model is to explain.
+
+    Errors: TextError, as corpus.encode, and for a text too long to explain, whose end is not read.
+    """
+    parts, newlines, indices = list[Ids](), list[Ids](), list[Ids]()
+    vocabulary, total, count = checkpoint.vocabulary, 0, 0
+    for points, known in known_blocks(path, vocabulary, encoding, unknown):
+        parts.append(vocabulary.ids_of(points[known]))
+        newlines.append(total + np.flatnonzero(points == ord("\n")))
+        indices.append(total + np.flatnonzero(known))
+        total += len(points)
+        count += len(parts[-1])
+        if count > LONGEST:
+            break
+    _refuse(count, vocabulary.level, name_of(path))
+    where = places(np.concatenate(indices), np.concatenate(newlines))
+    return Reading(np.concatenate(parts), where, total - count)
+
+
+def compile_kernels(checkpoint: Checkpoint, page: bool) -> None:
+    """Run every kernel once; page: those of a page too."""
+    short = explain(checkpoint, np.zeros(2, np.int64))
+    if page:
+        short.lags()
+
+
+def _refuse(count: int, level: str, name: str = "the text") -> None:
+    """Errors: TextError for a text too short or too long."""
+    unit = f"{symbol(level)}s"
+    if count < 2:
+        raise TextError(f"{name} has {count} {unit} that the model knows", "explaining needs at least 2")
+    if count > LONGEST:
+        raise TextError(
+            f"{name} has more than {LONGEST:,} {unit}",
+            "explain a part of it, such as its first lines: head -n 300 FILE | charrnn explain CHECKPOINT -",
+        )
+
+
+def explain(
+    checkpoint: Checkpoint, ids: Ids, name: str = "model", top: int = TOP, where: Ids | None = None
+) -> Explanation:
+    """Read a text of 2 to LONGEST characters and keep what the model did; top: guesses for each of them.
+
+    Shapes: ids (n,), of the checkpoint's vocabulary; where (n, 2) the line and column of each, by default
+    those in a text of them alone.
+    Errors: TextError, UsageError, and CharrnnError for numbers that overflow.  Cost: see signals.py.
+    """
+    at_least("top", top, 1)
+    _refuse(len(ids), checkpoint.vocabulary.level)
+    if where is None:
+        newline = np.flatnonzero(checkpoint.vocabulary.points[ids] == ord("\n"))
+        where = places(np.arange(len(ids)), newline)
+    return Explanation(name, checkpoint, ids, where, trace(checkpoint.network, ids, top))

@@ -1,0 +1,119 @@
+"""How far back the loss of one character reaches: the norm of its gradient by the states before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import Array, Ids
+from ..config import at_least
+from ..errors import TextError, UsageError
+from ..kernels import attention, model
+from ..kernels.tile import matmul
+from ..model.network import Network
+from ..model.shard import Shard
+from ..scoring.reader import CHUNK
+
+BATCH = 20  # positions at a time: 80 MB for 2 x 512 units and 100 lags
+
+
+class GradientOverLag(NamedTuple):
+    """Norms by lag (K + 1,), each a mean over positions; nats per unit of h, or of the state."""
+
+    output: NDArray[np.float64]  # of d loss[t] / d h[t - k], h the output of the top layer
+    state: NDArray[np.float64]  # of d loss[t] / d s[t - k], s all that all layers carry (an lstm's c too)
+
+
+def gradient_over_lag(network: Network, ids: Ids, lags: int = 100, positions: int = 100) -> GradientOverLag:
+    """For k = 0 .. lags, the norm of d loss[t] / d s[t - k], averaged over positions t spread over the text.
+
+    loss[t] = -ln p of the character after position t. The states s[t - k] of all layers are taken as they
+    stand between two steps, each an independent variable: all that later steps and the softmax read of
+    them counts, so with attention also the key and value made of h[t - k]. For one layer of rnn or gru
+    without attention, `output` and `state` are equal; for k = 0 they always are.
+    Computed in float64, without dropout: norms of 1e-100 are still right. t is at least `lags`; the text is
+    read from its start, from a zero state.  Fewer positions where the text has not so many.
+    Errors: TextError for a text of fewer than lags + 2 characters; UsageError.
+    Cost: reading the text, and a forward and a backward pass of lags + 1 steps for each position.
+    Source: Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013, section 2.
+    """
+    at_least("lags", lags, 0)
+    at_least("positions", positions, 1)
+    if len(ids) < lags + 2:
+        raise TextError(f"the text has {len(ids)} characters", f"{lags} lags need {lags + 2}")
+    if ids.max() >= network.vocab_size:
+        raise UsageError(f"an id is {ids.max()}", f"the model knows {network.vocab_size} characters")
+    exact = Network(
+        replace(network.config, dtype="float64"), network.vocab_size, network.flat.astype(np.float64)
+    )
+    exact.pack()
+    starts = np.unique(np.linspace(0, len(ids) - lags - 2, positions).astype(np.int64))
+    norms = np.zeros((2, lags + 1))
+    with np.errstate(over="ignore", invalid="ignore"):  # gradients may explode
+        for work in _windows(exact, ids, starts, lags + 1):
+            norms += _backward(exact, work).sum(axis=2)
+    return GradientOverLag(*(norms / len(starts)))
+
+
+def _windows(network: Network, ids: Ids, starts: Ids, steps: int) -> Iterator[model.Work]:
+    """The memory of a forward pass over ids[start : start + steps], BATCH starts at a time.
+
+    Each begins with the state that reading the text up to it leaves.
+    """
+    reader, at = Shard(network, 1, CHUNK), 0
+    for first in range(0, len(starts), BATCH):
+        batch, carried = starts[first : first + BATCH], list[Array]()
+        for start in batch:
+            reader.read(ids[at:start])
+            at = start
+            carried.append(reader.carried)
+        shard = Shard(network, len(batch), steps)
+        shard.carried = np.concatenate(carried)
+        windows = ids[batch[:, None] + np.arange(steps + 1)]
+        shard.loss(windows[:, :-1], windows[:, 1:])
+        yield shard.work(steps)
+
+
+def _backward(network: Network, work: model.Work) -> Array:
+    """Norms (2, T, B) of the gradient of the last losses alone, by h and by s, from their own step backwards.
+
+    As model.backward and layer.backward, but for the weights' gradients: it keeps ds at each step instead.
+    """
+    panels, cell = network.panels, network.cell
+    dy, ds, steps = _by_output(network, work), work.ds_rows, len(work.s[0, 0]) - 1
+    batch = ds.shape[2]
+    ds[...] = 0
+    norms = np.empty((2, steps, batch))
+    for t in range(steps - 1, -1, -1):
+        rows = slice(t * batch, (t + 1) * batch)
+        ds[-1, 0] += dy[rows]
+        every = ds.transpose(2, 0, 1, 3).reshape(batch, -1)
+        norms[:, steps - 1 - t] = np.linalg.norm(ds[-1, 0], axis=1), np.linalg.norm(every, axis=1)
+        for l in range(len(ds) - 1, -1, -1):
+            cell.backward(work.a[l], work.s[l], t, work.ds[l])
+            da = work.a_rows[l, :, rows]
+            for g, block in enumerate(cell.recurrent_blocks):
+                matmul(da[block], panels.recurrent_back[l, g], ds[l, 0], True)
+            if l > 0:
+                for g, block in enumerate(cell.input_blocks):
+                    matmul(da[block], panels.stacked_back[l - 1, g], ds[l - 1, 0], True)
+    return norms
+
+
+def _by_output(network: Network, work: model.Work) -> Array:
+    """The gradient of the last losses by what softmax and attention read of the top layer (T*B, H)."""
+    w, batch = network.weights, work.ds_rows.shape[2]
+    dy: Array = np.zeros_like(work.dy_rows)
+    dlogits = work.logits[0, -batch:].copy()  # p, so far
+    dlogits[np.arange(batch), work.targets[-batch:]] -= 1
+    dy[-batch:] = dlogits @ w.out[0]
+    if looks := work.attention:
+        looks.dcontext[...] = 0
+        looks.dcontext[-batch:] = dlogits @ w.attention.out[0]
+        attention.look_back_backward(looks, np.zeros_like(w.attention.lag))
+        dy += np.tensordot(looks.qkv, w.attention.project, ((0, 2), (0, 1)))
+    return dy

@@ -1,0 +1,134 @@
+"""Shards over ranks and threads, and the tree that adds their gradients: the same bits on any number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..arrays import Array, Ids
+from ..kernels import reduction
+from ..model.network import Network
+from ..model.shard import Shard
+from .ranks import ALONE, Ranks
+from .shards import cut
+from .threads import Team
+
+GRAIN = 4  # blocks of a flat vector that take as long as waking a thread, about 50 us
+
+
+class DataParallel:
+    """A minibatch's loss and gradient, computed shard by shard.
+
+    Each rank has consecutive shards, adds up what of the tree lies within them, and sends of each sum that is
+    left the slice that another rank owns to that rank.  The owner adds it up in the order of the tree, and
+    updates its slice of the parameters, which all then gather.
+    """
+
+    def __init__(self, network: Network, batch: int, steps: int, team: Team, ranks: Ranks = ALONE):
+        self.network, self.team, self.ranks = network, team, ranks
+        self.batch_size, self.cuts = batch, cut(batch)
+        self.mine = ranks.part(len(self.cuts))
+        self.rows = [self.cuts[number] for number in self.mine]  # of the batch, shard by shard
+        self.shards = [Shard(network, c.stop - c.start, steps, dropout=True) for c in self.rows]
+        self._plan_sums()
+        self.views = [network.layout.views(row) for row in self.grads[: len(self.mine)]]
+        self._nats = np.zeros(len(self.cuts))
+
+    def _plan_sums(self) -> None:
+        """Which rows are added where, and what travels."""
+        ranks, count, size = self.ranks, len(self.cuts), self.network.layout.size
+        owner = [rank for rank in range(ranks.size) for _ in ranks.part(count, rank)]  # of each shard
+        tree = reduction.tree(count).tolist()
+        within = [(i, j) for i, j in tree if owner[i] == owner[min(2 * j - i, count) - 1]]  # one rank
+        added = {j for _, j in within}
+        self._roots = [(owner[shard], shard) for shard in range(count) if shard not in added]  # sums left
+        places = [*self.mine, *(shard for rank, shard in self._roots if rank != ranks.rank)]
+        self._at = {shard: row for row, shard in enumerate(places)}  # of grads
+        mine = [(self._at[i], self._at[j]) for i, j in within if owner[i] == ranks.rank]
+        across = [(self._at[i], self._at[j]) for i, j in tree if j not in added]
+        self._within, self._all = (np.array(p, np.int64).reshape(-1, 2) for p in (mine, mine + across))
+        # of the rows of other ranks, memory is taken only where something arrives
+        self.grads: Array = np.zeros((len(places), size), self.network.flat.dtype)
+        self.blocks = range(0, size, reduction.BLOCK)
+        self._block_bounds = ranks.bounds(len(self.blocks))
+        self.bounds = [min(block * reduction.BLOCK, size) for block in self._block_bounds]  # of ranks' slices
+        self._squares = np.zeros(len(self.blocks))
+
+    @property
+    def grad(self) -> Array:
+        """The whole gradient for one rank; of several, each has its slice."""
+        grad: Array = self.grads[self._at[0]]
+        return grad
+
+    def gradient(
+        self,
+        inputs: Ids,
+        targets: Ids,
+        keys: list[int],
+        forcing: float = 1.0,
+        rngs: Sequence[np.random.Generator] = (),
+    ) -> tuple[float, float]:
+        """Loss (nats per character) and norm of its gradient, which stands in `grad` until the next call.
+
+        Shapes: inputs, targets (B, T), of B the rows of this rank.  keys: one for each shard's dropout.
+        forcing: below 1, the share of true inputs (see Shard.student_inputs), drawn with a generator a shard.
+        """
+        self.network.pack()
+        scale = 1 / (self.batch_size * inputs.shape[1])
+        first = self.rows[0].start
+
+        def run(place: int) -> None:
+            number, shard, rows = self.mine[place], self.shards[place], self.rows[place]
+            read, wanted = (ids[rows.start - first : rows.stop - first] for ids in (inputs, targets))
+            if forcing < 1:
+                read = shard.student_inputs(read, forcing, rngs[number], keys[number])
+            self._nats[number] = shard.gradient(
+                read, wanted, self.grads[place], self.views[place], scale, keys[number]
+            )
+
+        def add(block: int) -> None:
+            reduction.add_shards(self.grads, self._within, *self._range(block))
+
+        def total(block: int) -> None:
+            start, stop = self._range(block)
+            reduction.add_shards(self.grads, self._all, start, stop)
+            self._squares[block] = reduction.sum_of_squares(self.grad, start, stop)
+
+        self._exchange(lambda: self.team.each(run, len(self.mine)), add)
+        self._each_block(total, self.ranks.rank)
+        self.ranks.allgather(self._nats, self.ranks.bounds(len(self.cuts)))
+        self.ranks.allgather(self._squares, self._block_bounds)
+        return float(self._nats.sum()) * scale, float(np.sqrt(self._squares.sum()))
+
+    def _exchange(self, run: Callable[[], None], add: Callable[[int], None]) -> None:
+        """Run the shards and bring slices of sums to their owners; each leaves as soon as it is added."""
+        mine = self.ranks.rank
+        for rank, shard in self._roots:
+            if rank != mine:
+                self.ranks.irecv(self._slice(shard, mine), rank, shard)
+        run()
+        for ahead in range(1, self.ranks.size):
+            owner = (mine + ahead) % self.ranks.size
+            self._each_block(add, owner)
+            for rank, shard in self._roots:
+                if rank == mine:
+                    self.ranks.isend(self._slice(shard, owner), owner, shard)
+        self.ranks.waitall()
+
+    def update(self, step: Callable[[int, int], None]) -> None:
+        """Call step(start, stop) for the blocks of this rank's slice of the flat vector; gather that."""
+        self._each_block(lambda block: step(*self._range(block)), self.ranks.rank)
+        self.ranks.allgather(self.network.flat, self.bounds)
+
+    def _each_block(self, work: Callable[[int], None], rank: int) -> None:
+        blocks = self.ranks.part(len(self.blocks), rank)
+        self.team.each(lambda number: work(blocks[number]), len(blocks), GRAIN)
+
+    def _slice(self, shard: int, owner: int) -> Array:
+        part: Array = self.grads[self._at[shard], self.bounds[owner] : self.bounds[owner + 1]]
+        return part
+
+    def _range(self, block: int) -> tuple[int, int]:
+        start = self.blocks[block]
+        return start, min(start + reduction.BLOCK, self.network.layout.size)

@@ -1,0 +1,139 @@
+"""Pictures of learning curves, by matplotlib, which only this file knows."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ..config import symbol
+from ..errors import CharrnnError
+from .curves import Point, Run, labels, smoothed
+
+KINDS = ("png", "svg")
+# told apart with any kind of colour blindness (Okabe & Ito 2008), without the yellow that white swallows
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
+STYLES = ("-", "--", "-.", ":")
+MARKERS = "os^Dv<>PX*"
+MOST_MARKERS = 20  # on a curve
+WIDEST = 32  # characters of a label's line
+TITLE = "thick: validation, with its last loss; thin: training, smoothed"
+DOTS = 200  # an inch: 1,600 across, before the labels
+
+
+def draw(runs: Sequence[Run], over: str = "chars", kind: str = "png") -> bytes:
+    """A picture of validation (thick) and training losses (thin); the same bytes for the same runs.
+
+    over: `chars` or `seconds`.  kind: of KINDS.
+    Errors: CharrnnError if matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        raise CharrnnError("pictures need matplotlib", "pip install matplotlib") from None
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "charrnn", "font.size": 10}
+    file = io.BytesIO()
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks is boxes
+        metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+        _figure(runs, over).savefig(file, format=kind, dpi=DOTS, bbox_inches="tight", metadata=metadata)
+    return file.getvalue()
+
+
+def _figure(runs: Sequence[Run], over: str) -> Any:
+    from matplotlib.figure import Figure
+
+    names, usual = labels(runs)
+    texts = [_folded(f"{run.final:.3f}  {name}") for run, name in zip(runs, names, strict=True)]
+    title = _folded(f"where not said: {usual}") if usual else ""
+    rows = sum(text.count("\n") + 1 for text in texts) + len(texts) / 2 + title.count("\n")
+    figure = Figure(figsize=(8, max(5.5, rows / 5)))
+    axes = figure.add_subplot()
+    unit, size = _unit(runs, over)
+    lines = [_lines(axes, run, i, partial(_columns, over=over, size=size)) for i, run in enumerate(runs)]
+    _scales(axes, runs, unit)
+    # the highest first, as the curves end
+    order = sorted(range(len(runs)), key=lambda i: -runs[i].final)
+    legend = axes.legend(
+        [lines[i] for i in order],
+        [texts[i] for i in order],
+        title=title,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        borderaxespad=0,
+        frameon=False,
+        alignment="left",
+        title_fontsize=9,
+    )
+    for text in (legend.get_title(), *legend.get_texts()):
+        text.set_parse_math(False)  # a $ in a name is a $
+    return figure
+
+
+def _folded(text: str) -> str:
+    """In short lines, each of which ends after an option or is a long one."""
+    held = text.replace(" ", "\xa0").replace(",\xa0", ", ")
+    return textwrap.fill(held, WIDEST).replace("\xa0", " ")
+
+
+def _lines(axes: Any, run: Run, i: int, columns: Callable[..., Any]) -> Any:
+    """Draw a run; the line that stands for it in the legend."""
+    style = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i // len(COLOURS) % len(STYLES)]}
+    (train,) = axes.plot(*columns(smoothed(run.train)), linewidth=0.8, alpha=0.6, **style)
+    if not run.val:
+        return train
+    (val,) = axes.plot(
+        *columns(run.val),
+        linewidth=2,
+        marker=MARKERS[i % len(MARKERS)],
+        markersize=5,
+        markevery=len(run.val) // MOST_MARKERS + 1,
+        **style,
+    )
+    return val
+
+
+def _columns(points: Sequence[Point], over: str, size: float) -> tuple[list[float], list[float]]:
+    return [getattr(point, over) / size for point in points], [point.bpc for point in points]
+
+
+def _unit(runs: Sequence[Run], over: str) -> tuple[str, float]:
+    """What the curves run over, and how many characters or seconds it has."""
+    if over == "chars":
+        return f"{_symbol(runs)}s read", 1
+    longest = max(point.seconds for run in runs for point in (*run.train, *run.val))
+    fitting = [unit for unit in (("hours", 3600.0), ("minutes", 60.0)) if longest > 3 * unit[1]]
+    name, size = (*fitting, ("seconds", 1.0))[0]
+    return f"{name} of training and validation", size
+
+
+def _symbol(runs: Sequence[Run]) -> str:
+    return symbol("byte" if all(run.config.get("level") == "byte" for run in runs) else "char")
+
+
+def _scales(axes: Any, runs: Sequence[Run], unit: str) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlabel(unit)
+    axes.set_xlim(left=0)
+    axes.set_ylabel(f"bits per {_symbol(runs)}")
+    axes.set_ylim(*_range(runs))
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(TITLE, loc="left", fontsize=9, color="0.35")
+
+
+def _range(runs: Sequence[Run]) -> tuple[float, float]:
+    """From the lowest loss to the highest; training's steep fall in the first tenth of a run may leave it."""
+    shown = []
+    for run in runs:
+        end = max(run.train[-1:] + run.val[-1:], key=lambda point: point.step).step
+        shown += [p.bpc for p in run.val] + [p.bpc for p in smoothed(run.train) if p.step >= end / 10]
+    low, high = min(shown), max(shown)
+    margin = 0.04 * (high - low or 1.0)
+    return low - margin, high + margin

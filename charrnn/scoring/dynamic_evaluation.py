@@ -1,0 +1,71 @@
+"""Dynamic evaluation: a model that goes on learning from the text that it predictions.
+
+Mikolov et al. 2010; Krause et al. 2018. Each character is scored before it is learned from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Ids
+from ..kernels import optimizers
+from ..model.network import Network
+from ..model.shard import Shard
+from .metrics import Predictions
+
+CHUNK = 32  # characters between updates
+CLIP = 1.0  # norm of a gradient
+
+
+class DynamicReader:
+    """As `evaluation.Reader`, with a step of RMSProp on each chunk after it was scored."""
+
+    def __init__(self, network: Network, lr: float):
+        """network: a copy of it learns.  lr: learning rate."""
+        self._network = Network(network.config, network.vocab_size, network.flat.copy())
+        self._lr = lr
+        self._shard = Shard(self._network, 1, CHUNK)
+        self._start = self._shard.carried  # of the chunk that is being read
+        self._grad = np.zeros_like(self._network.flat)
+        self._views = self._network.layout.views(self._grad)
+        self._slots = np.zeros((optimizers.SLOTS["rmsprop"], self._grad.size), self._grad.dtype)
+        self._chunk: Ids = np.empty(0, np.int64)  # read since the last update, and the one before
+        self._network.pack()
+
+    def read(self, ids: Ids) -> Predictions:
+        """The scores of the next characters (N,), which do not depend on how a text is cut in pieces."""
+        predictions = Predictions.unknown(len(ids))
+        done = 0
+        while done < len(ids):
+            room = CHUNK + 1 - len(self._chunk)
+            known = len(self._chunk)
+            part = ids[done : done + room]
+            self._chunk = np.concatenate([self._chunk, part])
+            self._score(max(1, known), predictions.part(done, done + len(part)))
+            done += len(part)
+            if len(self._chunk) > CHUNK:
+                self._learn()
+        return predictions
+
+    def _score(self, first: int, predictions: Predictions) -> None:
+        """The characters of the chunk from `first` on."""
+        size = len(self._chunk) - first
+        if size:
+            text = self._chunk[None]
+            predictions.nats[len(predictions.nats) - size :] = self._shard.score(
+                text[:, first - 1 : -1], text[:, first:]
+            )[0]
+            predictions.correct[len(predictions.nats) - size :] = self._shard.correct(size)[0]
+
+    def _learn(self) -> None:
+        """One update from the whole chunk, whose forward pass is run again."""
+        shard, text = self._shard, self._chunk[None]
+        shard.carried = self._start
+        shard.gradient(text[:, :-1], text[:, 1:], self._grad, self._views, 1 / CHUNK)
+        self._start = shard.carried
+        self._chunk = self._chunk[-1:]
+        norm = float(np.linalg.norm(self._grad))
+        if np.isfinite(norm):
+            optimizers.clip(self._grad, min(1.0, CLIP / max(norm, CLIP)), 0.0)
+            optimizers.rmsprop(self._network.flat, self._grad, self._slots, self._lr, 1, 0.0)
+            self._network.pack()

@@ -1,0 +1,74 @@
+"""How well a text was predicted: figures of each character, and of all."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Nats = TypeVar("Nats", float, NDArray[np.float64])
+
+
+def bits(nats: Nats) -> Nats:
+    """Nats as bits."""
+    return nats / math.log(2)
+
+
+def perplexity(loss: float) -> float:
+    """e**loss, the number of equally likely characters that would be as hard to guess."""
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How well the characters of a text were predicted, all but the first, which nothing precedes."""
+
+    loss: float  # nats per character
+    accuracy: float  # share of characters that were the likeliest
+    chars: int
+
+    @property
+    def bpc(self) -> float:
+        """Bits per character."""
+        return bits(self.loss)
+
+    @property
+    def perplexity(self) -> float:
+        return perplexity(self.loss)
+
+
+class Predictions(NamedTuple):
+    """What is known of each character of a text (N,)."""
+
+    nats: NDArray[np.float64]  # -ln p; NaN for the first of a text, which nothing precedes
+    correct: NDArray[np.bool_]  # whether it was the likeliest, the one of lowest id among equals
+
+    @classmethod
+    def unknown(cls, size: int) -> Predictions:
+        return cls(np.full(size, np.nan), np.zeros(size, bool))
+
+    def part(self, start: int, stop: int) -> Predictions:
+        return Predictions(self.nats[start:stop], self.correct[start:stop])
+
+
+class Tally:
+    """Metrics that grow by the predictions of pieces."""
+
+    def __init__(self) -> None:
+        self.nats, self.correct, self.chars = 0.0, 0, 0
+
+    def add(self, predictions: Predictions) -> Tally:
+        known = ~np.isnan(predictions.nats)
+        self.nats += float(predictions.nats[known].sum())
+        self.correct += int(np.count_nonzero(predictions.correct))
+        self.chars += int(np.count_nonzero(known))
+        return self
+
+    @property
+    def metrics(self) -> Metrics:
+        """NaN for a text without two characters."""
+        chars = self.chars or math.nan
+        return Metrics(self.nats / chars, self.correct / chars, self.chars)

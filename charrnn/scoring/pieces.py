@@ -1,0 +1,46 @@
+"""Pieces of a text with what is known of each character, and how they become lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import Ids
+from ..text.blocks import NEWLINE
+from .metrics import Predictions
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Characters of a text and what is known of each; those that were skipped have nothing (NaN)."""
+
+    points: Ids  # code points, or bytes for a model of bytes
+    predictions: Predictions
+
+    def part(self, start: int, stop: int) -> Piece:
+        return Piece(self.points[start:stop], self.predictions.part(start, stop))
+
+
+def in_lines(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """Pieces cut into lines."""
+    rest: list[Piece] = []
+    for piece in pieces:
+        start = 0
+        for end in np.flatnonzero(piece.points == NEWLINE) + 1:
+            yield _joined([*rest, piece.part(start, int(end))])
+            rest, start = [], int(end)
+        rest.append(piece.part(start, len(piece.points)))
+    last = _joined(rest)
+    if len(last.points):
+        yield last
+
+
+def _joined(pieces: list[Piece]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    points = np.concatenate([np.empty(0, np.uint8), *(piece.points for piece in pieces)])
+    nats = np.concatenate([np.empty(0), *(piece.predictions.nats for piece in pieces)])
+    correct = np.concatenate([np.empty(0, bool), *(piece.predictions.correct for piece in pieces)])
+    return Piece(points, Predictions(nats, correct))

@@ -1,0 +1,108 @@
+"""Scoring texts as they come: whole, line by line or character by character."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Ids
+from ..checkpoint.checkpoint import Checkpoint
+from ..config import EvalConfig
+from ..errors import TextError
+from ..model.network import Network
+from ..parallel.ranks import ALONE, Ranks
+from ..parallel.threads import Team
+from ..system.stdio import name_of
+from ..text.blocks import NEWLINE, of_size, whole_lines
+from ..text.corpus import known_blocks
+from .dynamic_evaluation import DynamicReader
+from .metrics import Metrics, Predictions, Tally
+from .pieces import Piece, in_lines
+from .reader import PIECE, Reader, score_lines
+
+
+class TextScorer:
+    """A model, and how texts are to be scored with it.  Other ranks `follow`, until it is closed.
+
+    With `stateless` and `dynamic` there is nothing for them to do.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, config: EvalConfig, team: Team, ranks: Ranks = ALONE):
+        self.vocabulary = checkpoint.vocabulary
+        self._network, self._config, self._team, self._ranks = checkpoint.network, config, team, ranks
+        ranks.broadcast((self._network.config, self._network.vocab_size))
+        ranks.broadcast_array(self._network.flat)
+        self.skipped = 0  # characters so far that the model never saw
+
+    def compile_kernels(self) -> None:
+        """Run every kernel once."""
+        self._reader().read(self._ranks.broadcast(np.zeros(2 + self._config.dynamic * 100, np.uint8)))
+
+    def _reader(self) -> Reader | DynamicReader:
+        if self._config.dynamic:
+            return DynamicReader(self._network, self._config.lr)
+        self._ranks.broadcast(True)
+        return Reader(self._network, self._team, ranks=self._ranks)
+
+    def close(self) -> None:
+        """No text comes any more."""
+        self._ranks.broadcast(False)
+
+    def whole(self, path: Path) -> tuple[Metrics, int]:
+        """A text's score, and how many characters were skipped.  Errors: TextError, as for all here."""
+        tally, read, before = Tally(), 0, self.skipped
+        for piece in self.pieces(path, PIECE):
+            tally.add(piece.predictions)
+            read += len(piece.points)
+        skipped = self.skipped - before
+        if not tally.chars:
+            known = f", {skipped} of them unknown to the model" if skipped else ""
+            raise TextError(f"{name_of(path)} has {read} characters{known}", "scoring needs at least 2")
+        return tally.metrics, skipped
+
+    def lines(self, path: Path) -> Iterator[tuple[str, Metrics]]:
+        """Each line without its newline, and its score, the newline's included; as soon as it is read."""
+        for line in in_lines(self.pieces(path)):
+            metrics = Tally().add(line.predictions).metrics
+            yield self.vocabulary.text_of(line.points).removesuffix("\n"), metrics
+
+    def pieces(self, path: Path, size: int = 0) -> Iterator[Piece]:
+        """A text in pieces as they are read, which have whole lines where each line stands alone.
+
+        size: of all but the last, for the same figures to the last bit however a text arrives; 0: any.
+        """
+        alone, reader = self._config.stateless, self._reader()
+        blocks = known_blocks(path, self.vocabulary, self._config.encoding, self._config.unknown)
+        blocks = of_size(blocks, size) if size else blocks
+        for points, known in whole_lines(blocks) if alone else blocks:
+            ids = self.vocabulary.ids_of(points[known])
+            predictions = Predictions.unknown(len(points))
+            if alone:
+                cuts = np.cumsum(known)[np.flatnonzero(points == NEWLINE)]
+                found = self._alone(np.split(ids, cuts))
+            else:
+                found = reader.read(self._ranks.broadcast(ids))
+            predictions.nats[known], predictions.correct[known] = found
+            self.skipped += int(np.count_nonzero(~known))
+            yield Piece(points, predictions)
+
+    def _alone(self, lines: list[Ids]) -> Predictions:
+        """Each line as after a newline at the start of a text, or, if the model has none, after nothing."""
+        scored = score_lines(self._network, lines, self.vocabulary.newline, self._team)
+        return Predictions(*map(np.concatenate, zip(*scored, strict=True)))
+
+
+def follow(ranks: Ranks, threads: int) -> None:
+    """On ranks other than 0: score a part of what the TextScorer of rank 0 reads, until it is closed."""
+    network = Network(*ranks.broadcast(None))  # type: ignore[misc]
+    ranks.broadcast_array(network.flat)
+    reader = Reader(network, team := Team(threads, ranks), ranks=ranks)
+    told: Any
+    while (told := ranks.broadcast(None)) is not False:
+        if told is True:  # a text begins
+            reader = Reader(network, team, ranks=ranks)
+        else:
+            reader.read(told)

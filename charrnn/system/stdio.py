@@ -1,0 +1,12 @@
+"""The path that stands for stdin or stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STDIO = Path("-")
+
+
+def name_of(path: Path, stream: str = "stdin") -> str:
+    """What to call a file in a message."""
+    return stream if path == STDIO else str(path)

@@ -1,0 +1,1 @@
+"""Text into numbers: reading files, the vocabulary, the streams that training reads."""

@@ -1,0 +1,89 @@
+"""A text cut up for training: its split, and the streams whose chunks a step reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import Ids
+from ..errors import TextError
+
+
+@dataclass(frozen=True)
+class Split:
+    """A corpus cut in three: training text, then the contiguous tails that validate and test."""
+
+    train: Ids
+    val: Ids
+    test: Ids
+
+    @classmethod
+    def of(cls, ids: Ids, val_fraction: float, test_fraction: float = 0.0) -> Split:
+        """A tail of a single character predicts nothing and is dropped.
+
+        Errors: TextError when fewer than 2 characters are left to train on.
+        """
+        test_at = len(ids) - int(len(ids) * test_fraction)
+        val_at = test_at - int(len(ids) * val_fraction)
+        if val_at < 2:
+            raise TextError(
+                f"the text has {len(ids)} characters, {max(0, val_at)} of them for training",
+                "training needs at least 2: give it more text",
+            )
+        val, test = ids[val_at:test_at], ids[test_at:]
+        return cls(ids[:val_at], val if len(val) > 1 else val[:0], test if len(test) > 1 else test[:0])
+
+
+@dataclass(frozen=True)
+class Streams:
+    """A training text as B contiguous streams, read side by side in chunks of T characters.
+
+    Each character but a few at the end (fewer than B) is an input once an epoch; the target is its successor.
+    """
+
+    ids: Ids
+    batch_size: int
+    seq_len: int
+
+    @classmethod
+    def of(cls, ids: Ids, batch_size: int, seq_len: int) -> Streams:
+        """As many streams as asked for, or fewer so that each is at least a chunk long, and at least one."""
+        return cls(ids, max(1, min(batch_size, (len(ids) - 1) // seq_len)), seq_len)
+
+    @property
+    def length(self) -> int:
+        """Characters of a stream."""
+        return (len(self.ids) - 1) // self.batch_size
+
+    @property
+    def longest(self) -> int:
+        """Characters of the longest chunk, which a short text has shorter than asked for."""
+        return min(self.seq_len, self.length)
+
+    @property
+    def chunks(self) -> int:
+        """Chunks in an epoch; the last may be shorter."""
+        return -(-self.length // self.seq_len)
+
+    def chunk(self, number: int) -> tuple[Ids, Ids]:
+        """Inputs and targets (B, T) of a chunk."""
+        size = self.batch_size * self.length
+        start, stop = number * self.seq_len, min((number + 1) * self.seq_len, self.length)
+        inputs = self.ids[:size].reshape(self.batch_size, self.length)
+        targets = self.ids[1 : size + 1].reshape(self.batch_size, self.length)
+        return inputs[:, start:stop], targets[:, start:stop]
+
+    def part(self, start: int, stop: int) -> Streams:
+        """Some of them: what they read is contiguous too, and not copied."""
+        ids = self.ids[start * self.length : stop * self.length + 1]
+        return Streams(ids, stop - start, self.seq_len)
+
+    def begin_after(self, number: int, symbol: int) -> Ids:
+        """The streams, counted from 0, whose part of a chunk begins right after a symbol."""
+        before = np.arange(self.batch_size) * self.length + number * self.seq_len - 1
+        return np.flatnonzero((self.ids[before] == symbol) & (before >= 0))
+
+    def __iter__(self) -> Iterator[tuple[Ids, Ids]]:
+        return (self.chunk(number) for number in range(self.chunks))

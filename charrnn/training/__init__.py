@@ -1,0 +1,1 @@
+"""Training runs, from a plan to files that a stopped run goes on from."""

@@ -1,0 +1,65 @@
+"""A trained model for a new text: same weights, and room for characters that it never saw."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+
+from ..checkpoint.checkpoint import Checkpoint
+from ..config import ModelConfig
+from ..errors import TextError, field
+from ..model.network import Network
+from ..model.pytorch import by_character, named
+from ..text.corpus import Corpus
+from ..text.vocabulary import Vocabulary
+
+
+def adapt(
+    checkpoint: Checkpoint, model: ModelConfig, corpus: Corpus, extend: bool, seed: int
+) -> tuple[Network, Corpus]:
+    """The model's network with every character of its own and of the corpus, and the corpus in those ids.
+
+    A character keeps its weights whatever its new id is; new ones start as in an untrained model.
+    model: of the same shapes.  extend: whether new characters are added, or an error (TextError, which
+    names them).
+    """
+    old, new = checkpoint.vocabulary, corpus.vocabulary
+    added = np.setdiff1d(new.points, old.points)
+    if old.level != new.level:
+        raise TextError(
+            f"the model reads {old.level}s, the text {new.level}s", f"use {field('level', old.level)}"
+        )
+    if added.size and not extend:
+        shown = ", ".join(repr(chr(point)) for point in added[:5])
+        raise TextError(
+            f"the text has {added.size} characters that the model lacks: {shown}",
+            f"go on with the text it was trained on, or start a new run with {field('init_from')} and "
+            f"{field('extend_vocab')}",
+        )
+    if np.array_equal(old.points, new.points):
+        return Network(model, len(old), checkpoint.network.flat), corpus
+    vocabulary = Vocabulary(np.union1d(old.points, new.points).astype(np.uint32), old.level)
+    ids_of = np.searchsorted(vocabulary.points, new.points).astype(np.min_scalar_type(len(vocabulary) - 1))
+    network = _grown(checkpoint.network, model, old, vocabulary, seed)
+    return network, replace(corpus, ids=ids_of[corpus.ids], vocabulary=vocabulary)
+
+
+def digest(checkpoint: Checkpoint) -> str:
+    """Of its weights and vocabulary: what a model that starts from it has of it."""
+    sha256 = hashlib.sha256(checkpoint.vocabulary.points.data)
+    sha256.update(checkpoint.network.flat.data)
+    return sha256.hexdigest()
+
+
+def _grown(network: Network, model: ModelConfig, old: Vocabulary, new: Vocabulary, seed: int) -> Network:
+    grown = Network(model, len(new), seed=seed)
+    rows = np.searchsorted(new.points, old.points)
+    mine, theirs = (by_character(each.layout, each.flat) for each in (grown, network))
+    for name, values in named(network.layout, network.flat).items():
+        if name in mine:
+            mine[name][rows] = theirs[name]
+        else:
+            named(grown.layout, grown.flat)[name][...] = values
+    return grown

@@ -1,0 +1,119 @@
+"""One step of learning: gradient, clipping, update."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..arrays import Array, Ids
+from ..config import TrainConfig
+from ..kernels import optimizers
+from ..model.network import Network
+from ..parallel.data_parallel import DataParallel
+from ..parallel.ranks import ALONE, Ranks
+from ..parallel.shards import SHARD
+from ..parallel.threads import Team
+
+WORST = 3.0  # times the loss of guessing evenly: beyond, a model is not learning but diverging
+
+
+class Learner:
+    """A network and its optimiser, for chunks of `batch` sequences by at most `steps` characters.
+
+    Of several ranks, each has some of the sequences, and of `slots` the slice that it updates.
+    """
+
+    def __init__(
+        self, network: Network, batch: int, steps: int, config: TrainConfig, team: Team, ranks: Ranks = ALONE
+    ):
+        self.network, self.config, self.ranks = network, config, ranks
+        self.parallel = DataParallel(network, batch, steps, team, ranks)
+        self.slots: Array = np.zeros(
+            (optimizers.SLOTS[config.optimizer], network.flat.size), network.flat.dtype
+        )
+        self._rule = getattr(optimizers, config.optimizer)
+
+    def step(
+        self, inputs: Ids, targets: Ids, lr: float, number: int, updates: int
+    ) -> tuple[float, float, bool]:
+        """Learn from a chunk (B, T), of B the rows of this rank; step `number` of the run, after `updates`.
+
+        Returns its loss (nats per character), the norm of its gradient before clipping, and whether it
+        was learned: not where either is not finite, or the loss is far beyond guessing. Then the
+        parameters are as before, and the streams start anew.
+        """
+        forcing = self.config.teacher_forcing
+        loss, norm = self.parallel.gradient(
+            inputs, targets, self._dropout_keys(number), forcing, self._rngs(number)
+        )
+        worst = WORST * max(1.0, math.log(self.network.vocab_size))
+        if not (math.isfinite(norm) and loss < worst):
+            self.reset()
+            return loss, norm, False
+        clip = self.config.clip_norm
+        factor = clip / norm if 0 < clip < norm else 1.0
+
+        def update(start: int, stop: int) -> None:
+            w, g = self.network.flat[start:stop], self.parallel.grad[start:stop]
+            if factor < 1 or self.config.clip_value:
+                optimizers.clip(g, factor, self.config.clip_value)
+            self._rule(w, g, self.slots[:, start:stop], lr, updates + 1, self.config.weight_decay)
+            if self.config.weight_clip:
+                optimizers.clamp(w, self.config.weight_clip)
+
+        self.parallel.update(update)
+        return loss, norm, True
+
+    def reset(self) -> None:
+        """Zero the carried states: the start of the streams."""
+        for shard in self.parallel.shards:
+            shard.carried = 0
+
+    def restart(self, stream: int) -> None:
+        """Zero the state of one stream, if there are so many."""
+        for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
+            if rows.start <= stream < rows.stop:
+                shard.carry(slice(stream - rows.start, stream - rows.start + 1), 0)
+
+    @property
+    def state_shape(self) -> tuple[int, int]:
+        return self.parallel.batch_size, self.network.layout.carried_size
+
+    @property
+    def state(self) -> Array:
+        """What all streams carry (B, Layout.carried_size), a copy."""
+        state = np.zeros(self.state_shape, self.network.flat.dtype)
+        for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
+            state[rows] = shard.carried
+        shards = self.ranks.bounds(len(self.parallel.cuts))
+        self.ranks.allgather(state, [min(shard * SHARD, len(state)) for shard in shards])
+        return state
+
+    @state.setter
+    def state(self, state: Array) -> None:
+        for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
+            shard.carried = state[rows]
+
+    def gather(self) -> None:
+        """Complete `slots`, of which each rank knows the slice that it updates."""
+        for slot in self.slots:
+            self.ranks.allgather(slot, self.parallel.bounds)
+
+    def spread(self) -> None:
+        """Bring parameters and `slots` of rank 0 to all."""
+        self.ranks.broadcast_array(self.network.flat)
+        self.ranks.broadcast_array(self.slots)
+
+    def _rngs(self, number: int) -> list[np.random.Generator]:
+        """Random numbers of each shard for scheduled sampling, from (seed, step, shard) alone."""
+        shards = range(len(self.parallel.cuts) if self.config.teacher_forcing < 1 else 0)
+        return [np.random.default_rng([self.config.seed, 2, number, shard]) for shard in shards]
+
+    def _dropout_keys(self, number: int) -> list[int]:
+        """64 bits for each shard, from (seed, step, shard) alone."""
+        shards = len(self.parallel.cuts)
+        if not self.network.config.dropout:
+            return [0] * shards
+        seeds = np.random.SeedSequence([self.config.seed, 1, number])
+        return [int(key) for key in seeds.generate_state(shards, np.uint64)]

@@ -1,0 +1,44 @@
+"""Which options a run may change that goes on from a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from ..config import ModelConfig, TrainConfig
+from ..errors import UsageError, field
+
+Config = TypeVar("Config", ModelConfig, TrainConfig)
+
+# a resumed run: when it ends and what it shows, not what it computes
+RESUMED = {
+    "epochs",
+    "max_steps",
+    "max_time",
+    "patience",
+    "save_every",
+    "keep_last",
+    "sample_every",
+    "threads",
+}
+FINE_TUNED = {"dropout"}  # of the model
+
+
+def saved_or_given(
+    kind: str, ours: Config, saved: Mapping[str, object], given: Collection[str], free: Collection[str]
+) -> Config:
+    """The saved options, but those of `free` that the user has given.
+
+    kind: model or training.  Errors: UsageError for any other option given that differs.
+    """
+    values: dict[str, Any] = {}
+    for name in (each.name for each in fields(ours) if each.name in saved):
+        now, then = getattr(ours, name), saved[name]
+        differs = name in given and now != then
+        if differs and name not in free:
+            raise UsageError(
+                f"{field(name)} is {now}, but the saved {kind} has {then}", "leave the option out"
+            )
+        values[name] = now if differs else then
+    return replace(ours, **values)

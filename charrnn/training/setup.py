@@ -1,0 +1,78 @@
+"""From what a user asks for to a run that can begin: texts are read, options settled, weights found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..arrays import Ids
+from ..checkpoint.reading import load
+from ..config import ModelConfig, TrainConfig
+from ..errors import TextError
+from ..model.network import Network
+from ..text import corpus
+from ..text.vocabulary import Vocabulary
+from . import finetune, resume
+from .options import FINE_TUNED, RESUMED, saved_or_given
+from .plan import Plan
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run as a user asks for it."""
+
+    corpus: list[Path]
+    model: ModelConfig
+    config: TrainConfig
+    out: Path  # of the best model
+    given: Collection[str] = ()  # fields of model and config that are not defaults
+    val: Path | None = None
+    init_from: Path | None = None
+    extend_vocab: bool = True
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run that can begin."""
+
+    plan: Plan
+    network: Network | None  # to start from; None: an untrained one
+    init_sha256: str = ""  # digest of the checkpoint that is fine-tuned
+    notes: list[str] = field(default_factory=list)  # what the user should know
+
+
+def prepare(request: Request) -> Setup:
+    """Errors: those of checkpoints and texts; UsageError for options that contradict what is saved."""
+    model, config, network, init_sha256 = request.model, request.config, None, ""
+    saved = resume.saved_run(request.out) if request.resume else None
+    start = load(request.init_from) if request.init_from else None
+    notes = [resume.other_versions(saved)] if saved else []
+    if start:
+        init_sha256 = finetune.digest(start)
+    if saved:
+        if request.init_from:
+            resume.refuse_another_start(saved, request.init_from, init_sha256, request.out)
+        model = saved_or_given("model", model, saved.meta["model"], request.given, ())
+        config = saved_or_given("training", config, saved.meta.get("training", {}), request.given, RESUMED)
+    text = corpus.load(request.corpus, config.encoding, config.level)
+    if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
+        network, text = finetune.adapt(saved, model, text, extend=False, seed=config.seed)
+    elif start:
+        model = saved_or_given("model", model, start.meta["model"], request.given, FINE_TUNED)
+        network, text = finetune.adapt(start, model, text, request.extend_vocab, config.seed)
+    val = None
+    if request.val:
+        val, note = _validation(request.val, text.vocabulary, config)
+        notes.append(note)
+    plan = Plan.of(text, model, config, val)
+    return Setup(plan, network, init_sha256, [note for note in notes if note])
+
+
+def _validation(path: Path, vocabulary: Vocabulary, config: TrainConfig) -> tuple[Ids, str]:
+    """The text's ids, and what to say of it.  Errors: TextError."""
+    ids, skipped = corpus.encode(path, vocabulary, config.encoding, config.unknown)
+    if len(ids) < 2:
+        raise TextError(f"{path} has {len(ids)} characters", "validation needs at least 2")
+    return ids, f"{path}: {skipped:,} characters that training never saw were left out" if skipped else ""
