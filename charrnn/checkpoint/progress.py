@@ -23,6 +23,12 @@ class Progress:
     pending: bool = False  # an evaluation is due, and was not finished
     history: list[list[float]] = field(default_factory=list)  # [step, loss] of evaluations
 
+    @property
+    def evaluated(self) -> bool:
+        """Whether the present state has been evaluated, and the best is known."""
+        steps = {int(step) for step, _ in self.history}
+        return bool(self.best) and not self.pending and self.step in steps | {self.best["step"]}
+
     def record(self, step: int, loss: float) -> None:
         """An evaluation; of very many, every other one of the older half is forgotten."""
         self.history.append([step, loss])

@@ -27,7 +27,7 @@ from ..training.events import (
     Start,
     Step,
 )
-from ..training.trainer import TEMP
+from ..training.samples import TEMP
 from .console import explain_compiling, stderr
 from .figures import Figures, duration, says
 from .output import visible

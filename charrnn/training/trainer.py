@@ -7,38 +7,33 @@ import shlex
 import sys
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..arrays import Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..checkpoint.progress import Progress
 from ..checkpoint.reading import load
-from ..config import SampleConfig
 from ..errors import DivergedError, field
-from ..kernels import optimizers
 from ..model.network import Network
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
-from ..sampling.sampler import sample
 from ..scoring.metrics import Metrics, bits, perplexity
 from ..scoring.reader import evaluate
 from ..version import __version__
 from . import events, schedule
+from .budget import REASONS, reason_to_end
 from .clock import Clock
 from .learner import Learner
 from .plan import RankPlan
 from .resume import refuse_other_texts
 from .run_files import RunFiles
+from .samples import sampled
+from .warmup import compile_kernels
 
 BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
-SAMPLE, TEMP = 200, 0.6  # characters of a sample during training, and how bold they are
-
-REASONS = ["", "patience", "time", "steps", "epochs", "interrupted"]  # to end, the stronger ones last
 
 
 class Trainer:
@@ -105,7 +100,7 @@ class Trainer:
             if self._saved:
                 yield events.Resumed(self.progress.step, str(self.files.last_path))
             clock = Clock()
-            self.compile_kernels()
+            compile_kernels(self.network.config, self.config)
             clock.compile_s = time.perf_counter() - clock.started
             yield events.Compiled(clock.compile_s)
             if not self._saved:
@@ -134,22 +129,11 @@ class Trainer:
             steps_per_epoch=self.plan.streams.chunks,
         )
 
-    def compile_kernels(self) -> None:
-        """Run every kernel once on a model of the smallest size, whose types are the same."""
-        small = replace(self.network.config, hidden_size=1, num_layers=1, embed_size=0)
-        learner = Learner(Network(small, 1), 1, 1, self.config, Team(1))
-        learner.step(np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8), 0.1, 0, 0)
-        optimizers.clip(learner.parallel.grad, 1.0, 0.0)
-        optimizers.clamp(learner.network.flat, 1.0)
-        evaluate(learner.network, np.zeros(2, np.uint8), Team(1))
-        if self.config.sample_every:
-            self.sample()
-
     def _steps(self, clock: Clock) -> Generator[events.Event, None, str]:
         """Returns why it ended."""
         config = self.config
         eval_every = config.eval_every or self.plan.streams.chunks
-        while not (reason := REASONS[self.ranks.allreduce_max(REASONS.index(self._reason_to_end(clock)))]):
+        while not (reason := self._reason_to_end(clock)):
             if not self.progress.pending:
                 learned = yield from self._train(clock)
                 if not learned:
@@ -170,16 +154,9 @@ class Trainer:
         return reason
 
     def _reason_to_end(self, clock: Clock) -> str:
-        """As this rank sees it: the clock and signals are its own."""
-        if self._stopped:
-            return "interrupted"
-        if self.progress.step >= self.plan.total_steps:
-            return "steps" if self.progress.step == self.config.max_steps else "epochs"
-        if self.config.max_time and clock.elapsed_s >= self.config.max_time:
-            return "time"
-        if self.config.patience and self.progress.stale >= self.config.patience:
-            return "patience"
-        return ""
+        """The strongest of all ranks': the clock and signals are each one's own."""
+        mine = "interrupted" if self._stopped else reason_to_end(self.plan, self.progress, clock.elapsed_s)
+        return REASONS[self.ranks.allreduce_max(REASONS.index(mine))]
 
     def _train(self, clock: Clock) -> Generator[events.Event, None, bool]:
         """One step of truncated BPTT; returns whether it was learned."""
@@ -268,20 +245,18 @@ class Trainer:
         self._saved = True
 
     def sample(self, best: bool = False) -> events.Sampled:
-        """A text that the model draws now, or the best one saved.  Cost: a step of one stream a character."""
+        """A text that the model draws now, or the best one saved."""
         model, step = Checkpoint(self.network, self.plan.vocabulary, {}), self.progress.step
         if best:
             model, step = load(self.files.path), self.progress.best["step"]
-        config = SampleConfig(length=SAMPLE, temp=TEMP, seed=self.config.seed)
-        return events.Sampled(step, "".join(sample(model, config)))
+        return events.Sampled(step, sampled(model, self.config.seed))
 
     def _finish(self, clock: Clock, reason: str) -> Iterator[events.Event]:
         """The last save; then, unless someone waits, the last evaluation; the test, by the best model.
 
         An evaluation that is not on schedule comes after the save, so that a resumed run knows nothing of it.
         """
-        evaluated = bool(self.progress.best) and not self.progress.pending
-        evaluated = evaluated and self.progress.step in (self.progress.best["step"], *self._steps_evaluated())
+        evaluated = self.progress.evaluated
         if self.files.finite():
             yield from self._save_last()
         if reason != "interrupted" and not evaluated:
@@ -294,9 +269,6 @@ class Trainer:
                 self.progress.step, self.epoch, "test", **_figures(metrics.loss), elapsed_s=clock.elapsed_s
             )
         yield self._end(clock, reason)
-
-    def _steps_evaluated(self) -> list[int]:
-        return [int(step) for step, _ in self.progress.history]
 
     def _end(self, clock: Clock, reason: str) -> events.Event:
         return events.End(
