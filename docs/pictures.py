@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from charrnn.cli.display import advice, introduction, picture, screenshot
-from charrnn.cli.figures import Figures
+from charrnn.cli.run_figures import Figures
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.text import corpus
 from charrnn.training.events import End, Evaluated, Start, Step

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from zips import Change, Zip, array, npy
 
-from charrnn.checkpoint.progress import Progress
+from charrnn.checkpoint.run_progress import Progress
 from charrnn.config import TrainConfig
 
 ESCAPE = "\x1b]0;owned\x07\x9b31m"

@@ -84,8 +84,8 @@ def copy(folder: Path, edits: Iterable[Edit]) -> None:
         change(folder, edit)
     kernels = folder / "kernels"
     (kernels / "jit.py").write_text(JIT, encoding="utf-8")
-    (kernels / "tile.py").write_text(TILE, encoding="utf-8")
-    for name, more in (("cell.py", CHOICE_OF_CELL), ("activations.py", CHOICE_OF_TYPE)):
+    (kernels / "matmul.py").write_text(TILE, encoding="utf-8")
+    for name, more in (("cell_interface.py", CHOICE_OF_CELL), ("activations.py", CHOICE_OF_TYPE)):
         with (kernels / name).open("a", encoding="utf-8") as file:
             file.write(more)
 

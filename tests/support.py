@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.arrays import Array
+from charrnn.array_types import Array
 from charrnn.checkpoint import npz
 from charrnn.checkpoint.reading import load
 from charrnn.config import ModelConfig

@@ -8,7 +8,7 @@ import pytest
 import support
 from support import DTYPES
 
-from charrnn.arrays import Array
+from charrnn.array_types import Array
 from charrnn.checkpoint.checkpoint import Checkpoint
 from charrnn.config import SampleConfig
 from charrnn.model.network import Network

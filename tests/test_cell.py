@@ -16,7 +16,7 @@ from plain import Edit
 import charrnn
 from charrnn import cells
 from charrnn.errors import CellError
-from charrnn.kernels.cell import Cell
+from charrnn.kernels.cell_interface import Cell
 
 NOVEL = Path(__file__).parent / "minimal_gated_unit.py"  # a cell that the package does not have
 PACKAGE = Path(charrnn.__file__).parent

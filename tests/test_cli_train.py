@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from program import SMALL, TEXT, run, shell
 
-from charrnn.cli.figures import Figures
+from charrnn.cli.run_figures import Figures
 from charrnn.training.events import End, Event, Resumed, Rewound, Start, Step
 
 RUN = ["train", "text.txt", *SMALL, "--out", "m.npz"]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import DTYPES
 
-from charrnn.kernels.draw import Rules, draw
+from charrnn.kernels.sample_character import Rules, draw
 
 ALMOST_ONE = np.nextafter(1, 0)
 EDGES = [0.0, 5e-324, 0.5, ALMOST_ONE]

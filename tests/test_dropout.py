@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from support import DTYPES
 
-from charrnn.kernels import activations
+from charrnn.kernels import dropout as kernel
 
 Mask = NDArray[np.bool_]
 SHAPE = (1000, 257)
@@ -20,7 +20,7 @@ LAYER = 1 << 32  # layers count in a key's upper half
 
 def drop(x: NDArray[Any], rate: float, key: int) -> NDArray[Any]:
     out = np.full_like(x, np.nan)
-    activations.dropout(x, out, rate, np.uint64(key))
+    kernel.dropout(x, out, rate, np.uint64(key))
     return out
 
 
@@ -47,7 +47,7 @@ def test_the_same_key_draws_the_same_mask_in_both_types_and_in_place():
     first = drop(x, 0.3, KEY)
     np.testing.assert_array_equal(drop(x, 0.3, KEY), first)
     np.testing.assert_array_equal(drop(x.astype(np.float64), 0.3, KEY) != 0, first != 0)
-    activations.dropout(x, x, 0.3, np.uint64(KEY))
+    kernel.dropout(x, x, 0.3, np.uint64(KEY))
     np.testing.assert_array_equal(x, first)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import support
 
-from charrnn.checkpoint.progress import Progress
 from charrnn.checkpoint.reading import load
+from charrnn.checkpoint.run_progress import Progress
 from charrnn.parallel.threads import Team
 
 TEXT = "The fox said to the crow: how well you sing.\n"

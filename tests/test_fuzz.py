@@ -26,8 +26,8 @@ from support import STEERING
 from zips import Zip, headed, taken_apart
 
 from charrnn.checkpoint import npz
-from charrnn.checkpoint.progress import Progress
 from charrnn.checkpoint.reading import load
+from charrnn.checkpoint.run_progress import Progress
 from charrnn.cli.info import lines
 from charrnn.cli.output import json_line
 from charrnn.config import ModelConfig, TrainConfig

@@ -9,7 +9,7 @@ import pytest
 import support
 from test_draw import chi_square_bound
 
-from charrnn.arrays import Array
+from charrnn.array_types import Array
 from charrnn.config import TrainConfig
 from charrnn.model.network import Network
 from charrnn.model.shard import Shard

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from support import DTYPES
 
 from charrnn.kernels.jit import jit
-from charrnn.kernels.tile import matmul, pack, packed_size
+from charrnn.kernels.matmul import matmul, pack, packed_size
 
 Array = NDArray[Any]
 

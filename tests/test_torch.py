@@ -11,7 +11,7 @@ import support
 from support import CELLS
 
 from charrnn import cells
-from charrnn.arrays import Array
+from charrnn.array_types import Array
 from charrnn.config import ModelConfig
 from charrnn.model.layout import Layout
 from charrnn.model.network import Network

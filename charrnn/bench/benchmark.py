@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import BenchSetup, ModelConfig, SampleConfig, TrainConfig
-from ..kernels import tile
 from ..kernels.activations import total
-from ..kernels.peak import multiply
+from ..kernels.matmul import packed_size
+from ..kernels.peak_flops import multiply
 from ..model.network import Network
 from ..parallel.threads import Team
 from ..sampling.sampler import BLOCK, SampleShard
@@ -52,7 +52,7 @@ class Result:
 def peak(team: Team) -> float:
     """Float32 flops a second of the tile on data in the innermost cache, on all threads."""
     rows, depth, columns, repeats = 16, 64, 32, 50_000
-    panels = np.zeros(tile.packed_size(depth, columns, 4), np.float32)
+    panels = np.zeros(packed_size(depth, columns, 4), np.float32)
     a = np.zeros((rows, depth), np.float32)
     outs = [np.zeros((rows, columns), np.float32) for _ in range(team.threads)]
 

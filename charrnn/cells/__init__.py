@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import CellError, CharrnnError, UsageError
 
 if TYPE_CHECKING:
-    from ..kernels.cell import Cell
+    from ..kernels.cell_interface import Cell
 
 
 def names() -> list[str]:
@@ -19,7 +19,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Cell:
-    """The `CELL` of the file NAME.py (see kernels/cell.py).
+    """The `CELL` of the file NAME.py (see kernels/cell_interface.py).
 
     Errors: UsageError if there is no such file; CellError if it is not what a cell must be.
     """
@@ -32,7 +32,7 @@ def find(name: str) -> Cell:
     except Exception as error:
         said = error.msg if isinstance(error, SyntaxError) else str(error)
         raise CellError(f"{_place(name, error)}: {type(error).__name__}: {said}", "mend the file") from error
-    from ..kernels.cell import Cell  # Numba comes with it, and with any cell
+    from ..kernels.cell_interface import Cell  # Numba comes with it, and with any cell
 
     cell = getattr(module, "CELL", None)
     if not isinstance(cell, Cell):

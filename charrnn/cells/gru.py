@@ -13,7 +13,7 @@ The caller computes the products and biases; m keeps its own block, since r mult
 from __future__ import annotations
 
 from ..kernels.activations import sigmoid, tanh
-from ..kernels.cell import Cell
+from ..kernels.cell_interface import Cell
 from ..kernels.jit import jit
 
 

@@ -14,7 +14,7 @@ Gates in PyTorch's order. The caller computes what stands in the brackets.
 from __future__ import annotations
 
 from ..kernels.activations import sigmoid, tanh
-from ..kernels.cell import Cell
+from ..kernels.cell_interface import Cell
 from ..kernels.jit import jit
 
 

@@ -9,7 +9,7 @@ The gradient of (2):  da = dh (1 - h^2).
 from __future__ import annotations
 
 from ..kernels.activations import tanh
-from ..kernels.cell import Cell
+from ..kernels.cell_interface import Cell
 from ..kernels.jit import jit
 
 

@@ -8,7 +8,7 @@ vanishes less than tanh's and explodes more, so clip it.
 
 from __future__ import annotations
 
-from ..kernels.cell import Cell
+from ..kernels.cell_interface import Cell
 from ..kernels.jit import jit
 
 

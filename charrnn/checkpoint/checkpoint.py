@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..arrays import Array
+from ..array_types import Array
 from ..kernels.jit import VERSIONS as LIBRARIES
 from ..model.network import Network
 from ..text.vocabulary import Vocabulary

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..config import ModelConfig, TrainConfig
-from .progress import Progress
+from .run_progress import Progress
 
 FORMAT = 1
 LONGEST_META = 1 << 19  # bytes; the costliest JSON takes 25 times as many in memory

@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..array_types import Array
 from ..system.atomic import replacing
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # of a zip: the same arrays are the same bytes

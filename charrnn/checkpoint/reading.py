@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from .. import cells
-from ..arrays import Array
+from ..array_types import Array
 from ..config import ModelConfig
 from ..errors import CheckpointError, UsageError
 from ..model import pytorch

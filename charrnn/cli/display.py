@@ -29,8 +29,8 @@ from ..training.events import (
 )
 from ..training.samples import TEMP
 from .console import explain_compiling, stderr
-from .figures import Figures, duration, says
 from .output import visible
+from .run_figures import Figures, duration, says
 from .sparkline import sparkline
 
 PICTURES = 5  # a second, on a terminal

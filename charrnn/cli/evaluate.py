@@ -10,7 +10,7 @@ import typer
 from ..config import UNKNOWN, EvalConfig
 from ..parallel.ranks import ALONE, start
 from ..system.stdio import name_of
-from .files import refuse_to_read_stdin_twice
+from .file_checks import refuse_to_read_stdin_twice
 from .options import option
 from .output import json_line, visible, write
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..config import UNKNOWN, EvalConfig, at_least, symbol
-from .files import make_folder, refuse_output
+from .file_checks import make_folder, refuse_output
 from .options import option
 from .output import write
 

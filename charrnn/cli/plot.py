@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..plotting.curves import read
 from ..plotting.picture import KINDS, draw
 from ..system.atomic import replacing
-from .files import make_folder, refuse_output, refuse_to_read_stdin_twice
+from .file_checks import make_folder, refuse_output, refuse_to_read_stdin_twice
 from .options import option
 
 OVER = ("chars", "seconds")

@@ -12,9 +12,9 @@ from .. import cells
 from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig, TrainConfig
 from ..parallel.ranks import start
 from .dry_run import show
-from .files import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
+from .file_checks import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .options import option
-from .run import train as run
+from .training_run import train as run
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..config import at_least, symbol
 from ..errors import TextError, UsageError
@@ -19,8 +19,8 @@ from ..system.stdio import name_of
 from ..text.corpus import known_blocks
 from ..text.vocabulary import places
 from .gradient_over_lag import gradient_over_lag
-from .signals import Trace, trace
 from .text_features import correlations, features
+from .unit_signals import Trace, trace
 
 LONGEST = 20_000  # characters
 DOT = "\u00b7"
@@ -193,7 +193,7 @@ def explain(
 
     Shapes: ids (n,), of the checkpoint's vocabulary; where (n, 2) the line and column of each, by default
     those in a text of them alone.
-    Errors: TextError, UsageError, and CharrnnError for numbers that overflow.  Cost: see signals.py.
+    Errors: TextError, UsageError, and CharrnnError for numbers that overflow.  Cost: see unit_signals.py.
     """
     at_least("top", top, 1)
     _refuse(len(ids), checkpoint.vocabulary.level)

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..arrays import Array
+from ..array_types import Array
 from ..config import GradcheckConfig, ModelConfig
 from ..model.network import Network
 from ..model.pytorch import named
 from ..model.shard import Shard
-from .elements import CARRIED, element
+from .tensor_elements import CARRIED, element
 
 LEVELS = 5  # of Richardson's extrapolation
 # smaller gradients are compared as if so large: differences carry noise of about 1e-13, or 1e-5

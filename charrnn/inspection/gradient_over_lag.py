@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Array, Ids
+from ..array_types import Array, Ids
 from ..config import at_least
 from ..errors import TextError, UsageError
 from ..kernels import attention, model
-from ..kernels.tile import matmul
+from ..kernels.matmul import matmul
 from ..model.network import Network
 from ..model.shard import Shard
 from ..scoring.reader import CHUNK

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..config import symbol
 from ..system.terminal import visible
 from .explanation import Explanation, Tracked
-from .signals import Signal, to_bytes
+from .unit_signals import Signal, to_bytes
 
 LARGEST = 15_000_000  # characters of signals in a page, which browsers then open in about a second
 

@@ -1,4 +1,4 @@
-"""exp, sigmoid, tanh, softmax with cross-entropy and dropout, written so that their loops vectorise.
+"""exp, sigmoid, tanh and softmax with cross-entropy, written so that their loops vectorise.
 
 float64, which checks gradients, uses the exact functions of the C library. float32 uses one
 branch-free polynomial for all three, since a loop over math.exp or math.tanh stays scalar.
@@ -168,31 +168,3 @@ def softmax_cross_entropy_backward(p, targets, scale):
         dlogits[targets[row]] -= one
         for k in range(dlogits.size):
             dlogits[k] *= factor
-
-
-@jit
-def _mix(x):
-    """32-bit hash of Wellons's "lowbias32" (nullprogram.com, 2018): every bit of x moves every bit."""
-    x = np.uint32(x ^ (x >> np.uint32(16)))
-    x = np.uint32(x * np.uint32(0x7FEB352D))
-    x = np.uint32(x ^ (x >> np.uint32(15)))
-    x = np.uint32(x * np.uint32(0x846CA68B))
-    return np.uint32(x ^ (x >> np.uint32(16)))
-
-
-@jit
-def dropout(x, out, rate, key):
-    """out = x / (1 - rate) with chance 1 - rate, else 0; the same key draws the same mask.
-
-    Shapes: x, out (N, H), which may be one array.
-    key: 64 bits. The mask is a function of (key, index) alone, so the backward pass repeats it
-    instead of storing it, and neither threads nor a stop and resume can change it.
-    """
-    low, high = np.uint32(key), np.uint32(key >> np.uint64(32))
-    threshold = np.uint32(rate * 4294967296.0)
-    zero, scale = x.dtype.type(0), x.dtype.type(1 / (1 - rate))
-    for r in range(x.shape[0]):
-        x_r, out_r, start = x[r], out[r], np.uint32(r * x.shape[1])
-        for k in range(x_r.size):
-            drawn = _mix(np.uint32(_mix(np.uint32((start + np.uint32(k)) ^ low)) + high))
-            out_r[k] = x_r[k] * (scale if drawn >= threshold else zero)

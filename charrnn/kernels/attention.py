@@ -25,7 +25,7 @@ import numpy as np
 from . import layer
 from .activations import exp, largest, total
 from .jit import jit, optional, reduction
-from .tile import matmul, pack
+from .matmul import matmul, pack
 
 QKV = (0, 1, 2)
 

@@ -5,9 +5,9 @@ Symbols: T steps, B sequences, H hidden units, G gates (products by W), I inputs
 
 from __future__ import annotations
 
-from . import cell as interface
+from . import cell_interface as interface
 from .jit import jit
-from .tile import matmul, pack
+from .matmul import matmul, pack
 
 BLOCK = 256  # rows of a weight gradient's long sum packed at a time: 256 x 32 floats fill the L1 cache
 ONLY = (0,)  # the blocks of a product that has one

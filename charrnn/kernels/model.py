@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import attention, layer
-from .activations import dropout, softmax_cross_entropy, softmax_cross_entropy_backward
+from .activations import softmax_cross_entropy, softmax_cross_entropy_backward
+from .dropout import dropout
 from .jit import jit
-from .tile import matmul, pack
+from .matmul import matmul, pack
 
 
 class Weights(NamedTuple):

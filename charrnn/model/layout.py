@@ -10,10 +10,10 @@ from math import prod, sqrt
 import numpy as np
 
 from .. import cells
-from ..arrays import Array
+from ..array_types import Array
 from ..config import ModelConfig
 from ..kernels import attention
-from ..kernels.cell import Cell
+from ..kernels.cell_interface import Cell
 from ..kernels.model import Weights
 
 Shape = tuple[int, ...]

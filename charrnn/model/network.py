@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..arrays import Array
+from ..array_types import Array
 from ..config import ModelConfig
 from ..kernels import attention, model
-from ..kernels.tile import packed_size
+from ..kernels.matmul import packed_size
 from .layout import Layout
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..arrays import Array
+from ..array_types import Array
 from ..kernels.model import Weights
 from .layout import Layout, Shape
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Ids
+from ..array_types import Array, Ids
 from ..kernels import attention, layer, model
-from ..kernels.draw import plain, predict
-from ..kernels.tile import packed_size
+from ..kernels.matmul import packed_size
+from ..kernels.sample_character import plain, predict
 from .network import Network
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..arrays import Array, Ids
+from ..array_types import Array, Ids
 from ..kernels import reduction
 from ..model.network import Network
 from ..model.shard import Shard
+from .batch_shards import cut
 from .ranks import ALONE, Ranks
-from .shards import cut
 from .threads import Team
 
 GRAIN = 4  # blocks of a flat vector that take as long as waking a thread, about 50 us

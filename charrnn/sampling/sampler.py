@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Array, Ids
+from ..array_types import Array, Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..config import SampleConfig
 from ..errors import field
-from ..kernels.draw import Rules, generate
+from ..kernels.sample_character import Rules, generate
 from ..model.network import Network
 from ..model.shard import Shard
-from ..parallel.shards import cut
+from ..parallel.batch_shards import cut
 from ..parallel.threads import Team
 from .stop_texts import StopBuffer, searchable
 

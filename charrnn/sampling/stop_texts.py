@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..text.vocabulary import Vocabulary
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..kernels import optimizers
 from ..model.network import Network
 from ..model.shard import Shard

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..model.network import Network
 from ..model.shard import Shard
+from ..parallel.batch_shards import cut
 from ..parallel.ranks import ALONE, Ranks
-from ..parallel.shards import cut
 from ..parallel.threads import Team
 from .metrics import Metrics, Predictions, Tally
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..config import EvalConfig
 from ..errors import TextError

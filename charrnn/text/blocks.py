@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..arrays import Ids
+from ..array_types import Ids
 
 Block = tuple[Ids, Ids]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..system.stdio import name_of
 from .files import blocks
 from .vocabulary import CODE_POINTS, Vocabulary, to_bytes, unknown_characters

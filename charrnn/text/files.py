@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..errors import TextError, field
 from ..system.stdio import STDIO, name_of
 from .vocabulary import code_points

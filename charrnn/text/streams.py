@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..errors import TextError
 
 

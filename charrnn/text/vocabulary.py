@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..errors import TextError, field
 
 CODE_POINTS = 0x110000  # that there are in Unicode

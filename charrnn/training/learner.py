@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from ..arrays import Array, Ids
+from ..array_types import Array, Ids
 from ..config import TrainConfig
 from ..kernels import optimizers
 from ..model.network import Network
+from ..parallel.batch_shards import SHARD
 from ..parallel.data_parallel import DataParallel
 from ..parallel.ranks import ALONE, Ranks
-from ..parallel.shards import SHARD
 from ..parallel.threads import Team
 
 WORST = 3.0  # times the loss of guessing evenly: beyond, a model is not learning but diverging

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Ids
+from ..array_types import Array, Ids
 from ..config import ModelConfig, TrainConfig
 from ..errors import UsageError, field
 from ..kernels import optimizers
 from ..model.layout import Layout
 from ..model.network import Network
 from ..model.shard import Shard
+from ..parallel.batch_shards import SHARD, cut
 from ..parallel.ranks import ALONE, Ranks
-from ..parallel.shards import SHARD, cut
 from ..text.corpus import Corpus
 from ..text.streams import Split, Streams
 from ..text.vocabulary import Vocabulary
-from .restarts import Restarts
+from .stream_restarts import Restarts
 
 SAVE = 6e12  # flops between saves: about a minute of them, counted in steps so that no clock decides
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..array_types import Array
 from ..checkpoint.checkpoint import Checkpoint, last_path
-from ..checkpoint.progress import Progress
 from ..checkpoint.reading import load
+from ..checkpoint.run_progress import Progress
 from ..checkpoint.writing import save
 from ..errors import CheckpointError
 from ..model.network import Network

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..checkpoint.reading import load
 from ..config import ModelConfig, TrainConfig
 from ..errors import TextError
@@ -14,7 +14,7 @@ from ..model.network import Network
 from ..text import corpus
 from ..text.vocabulary import Vocabulary
 from . import finetune, resume
-from .options import FINE_TUNED, RESUMED, saved_or_given
+from .changeable_options import FINE_TUNED, RESUMED, saved_or_given
 from .plan import Plan
 
 

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..arrays import Ids
+from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
-from ..checkpoint.progress import Progress
 from ..checkpoint.reading import load
+from ..checkpoint.run_progress import Progress
 from ..errors import DivergedError, field
 from ..model.network import Network
 from ..parallel.ranks import ALONE, Ranks
@@ -23,14 +23,14 @@ from ..scoring.metrics import Metrics, bits, perplexity
 from ..scoring.reader import evaluate
 from ..version import __version__
 from . import events, schedule
-from .budget import REASONS, reason_to_end
 from .clock import Clock
+from .compile_kernels import compile_kernels
 from .learner import Learner
 from .plan import RankPlan
 from .resume import refuse_other_texts
 from .run_files import RunFiles
 from .samples import sampled
-from .warmup import compile_kernels
+from .stopping import REASONS, reason_to_end
 
 BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up

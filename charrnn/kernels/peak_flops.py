@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .jit import jit
-from .tile import matmul
+from .matmul import matmul
 
 
 @jit

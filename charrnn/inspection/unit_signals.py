@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Array, Ids
+from ..array_types import Array, Ids
 from ..errors import CharrnnError, field
 from ..kernels import model
 from ..model.network import Network

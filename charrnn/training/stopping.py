@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..checkpoint.progress import Progress
+from ..checkpoint.run_progress import Progress
 from .plan import RankPlan
 
 # to end, the stronger ones last; several ranks agree on the strongest

@@ -10,7 +10,7 @@ from .. import cells
 from ..parallel.ranks import Ranks
 from ..system.stdio import STDIO
 from ..training.events import Compiled, Event
-from .files import make_folder
+from .file_checks import make_folder
 from .log import JsonLog
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
     """Train, log and show it; the exit code."""
     from ..system.lock import output
     from .display import display
-    from .signals import Stopper
+    from .stop_signals import Stopper
 
     first = not ranks.rank  # who alone writes
     quiet = quiet or not first
