@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from .errors import UsageError, field
 
 WIDEST = 4096  # steps of attention
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "bfloat16", "float64")
 LEVELS = ("char", "byte")
 UNKNOWN = ("error", "skip")  # what to do with characters that a model does not know
 
@@ -39,6 +39,11 @@ class ModelConfig:
         one_of("dtype", self.dtype, DTYPES)
         at_least("attention", self.attention, 0)
         at_most("attention", self.attention, WIDEST)
+
+    @property
+    def storage(self) -> str:
+        """The type of parameters and of all that is remembered; of bfloat16 only what is multiplied is."""
+        return "float32" if self.dtype == "bfloat16" else self.dtype
 
     @property
     def attention_size(self) -> int:

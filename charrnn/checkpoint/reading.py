@@ -114,9 +114,9 @@ def _check_arrays(members: Mapping[str, npz.Member], layout: Layout) -> None:
         odd = sorted(members.keys() ^ shapes.keys())
         raise ValueError(f"arrays missing or not expected: {', '.join(map(repr, odd[:5]))}")
     for name, member in members.items():
-        if member.shape != shapes[name] or member.dtype != np.dtype(config.dtype).str:
+        if member.shape != shapes[name] or member.dtype != np.dtype(config.storage).str:
             found = f"{member.dtype} {member.shape}"
-            raise ValueError(f"{name} is {found}, not {config.dtype} {shapes[name]}")
+            raise ValueError(f"{name} is {found}, not {config.storage} {shapes[name]}")
 
 
 def _arrays(file: IO[bytes], members: Mapping[str, npz.Member]) -> dict[str, Array]:

@@ -47,7 +47,14 @@ def train(
     attention: Annotated[
         int, option("Model", "Outputs of the last layer that each step looks back on; 0: off.")
     ] = MODEL.attention,
-    dtype: Annotated[str, option("Model", "float32 or float64.", choices=DTYPES)] = MODEL.dtype,
+    dtype: Annotated[
+        str,
+        option(
+            "Model",
+            "Of products: float32, bfloat16 (faster, where the processor has it) or float64.",
+            choices=DTYPES,
+        ),
+    ] = MODEL.dtype,
     optimizer: Annotated[
         str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.", choices=OPTIMIZERS)
     ] = TRAIN.optimizer,

@@ -84,7 +84,7 @@ class Problem:
         text[:, 1] = text[:, 0]  # at least one character occurs twice in a sequence
         self.inputs, self.targets = text[:, :-1], text[:, 1:]
         self.shard = Shard(self.network, config.batch_size, config.seq_len, dropout=True)
-        self.state: Array = rng.uniform(-0.8, 0.8, self.shard.carried.shape).astype(model.dtype)
+        self.state: Array = rng.uniform(-0.8, 0.8, self.shard.carried.shape).astype(model.storage)
         if model.attention:  # sequence b has b steps less than there is room for
             carried = self.network.layout.carried_views(self.state)["steps_carried"]
             carried[:, 0] = np.maximum(0, model.attention - 1 - np.arange(config.batch_size))

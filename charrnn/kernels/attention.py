@@ -25,7 +25,7 @@ import numpy as np
 from . import layer
 from .activations import exp, largest, total
 from .jit import jit, optional, reduction
-from .matmul import matmul, pack
+from .matmul import matmul, pack, rows_of, transposed
 
 QKV = (0, 1, 2)
 
@@ -130,34 +130,35 @@ def pack_weights(back, w, p):
 
 @optional
 @jit
-def forward(top, w, p, logits, work):
+def forward(top, w, p, logits, pairs, work):
     """logits += W_out c.  Shapes: top (N, H), logits (N, V).
 
     Cost: 2 A (3 H + V) + 4 A (M + T) flops a character.
     """
+    left = rows_of(top, pairs)
     for g in range(3):
-        matmul(top, p.project[g], work.qkv[g], False)  # (1)
-    look_back(work, w.lag)
-    matmul(work.context, p.out, logits, True)
+        matmul(left, p.project[g], work.qkv[g], False)  # (1)
+    look_back(work, w.lag, pairs)
+    matmul(rows_of(work.context, pairs), p.out, logits, True)
 
 
 @optional
 @jit
-def backward(dlogits, top, p, grad, buffer, dtop, work):
+def backward(dlogits, top, p, grad, buffer, dtop, pairs, work):
     """The gradients of the weights into `grad`, and that by `top` added to dtop (N, H).
 
     Shapes: dlogits (1, N, V); buffer: as of `layer.weight_gradient`.  Cost: twice `forward`.
     """
-    layer.weight_gradient(dlogits, layer.ONLY, work.context, grad.out, buffer)
-    matmul(dlogits[0], p.out_back, work.dcontext, False)
-    look_back_backward(work, grad.lag)
-    layer.weight_gradient(work.qkv, QKV, top, grad.project, buffer)  # (1)
+    layer.weight_gradient(dlogits, layer.ONLY, work.context, grad.out, buffer, pairs)
+    matmul(rows_of(dlogits[0], pairs), p.out_back, work.dcontext, False)
+    look_back_backward(work, grad.lag, pairs)
+    layer.weight_gradient(work.qkv, QKV, top, grad.project, buffer, pairs)  # (1)
     for g in range(3):
-        matmul(work.qkv[g], p.project_back[g], dtop, True)  # (1)
+        matmul(rows_of(work.qkv[g], pairs), p.project_back[g], dtop, True)  # (1)
 
 
 @jit
-def look_back(work, bias):
+def look_back(work, bias, pairs):
     """c of (4) into work.context, from q, k, v in work.qkv.  Cost: 4 (M + T) A flops a character."""
     batch, steps, columns = work.share.shape
     carried = columns - steps
@@ -171,10 +172,10 @@ def look_back(work, bias):
         _take(work.qkv[2], b, batch, values[carried:])
         _take(work.qkv[0], b, batch, rows)
         pack(keys.T, work.panels)
-        matmul(rows, work.panels, p, False)  # (2)
+        matmul(rows_of(rows, pairs), work.panels, p, False)  # (2)
         _softmax(p, scale, bias, _oldest(work, b))
         pack(values, work.panels)
-        matmul(p, work.panels, rows, False)  # (4)
+        matmul(rows_of(p, pairs), work.panels, rows, False)  # (4)
         _give(rows, b, batch, work.context)
 
 
@@ -208,7 +209,7 @@ def _softmax_backward(p, dp, scale, dbias, oldest):
 
 
 @jit
-def look_back_backward(work, dbias):
+def look_back_backward(work, dbias, pairs):
     """From work.dcontext, the gradients of q, k, v into work.qkv in their place.
 
     dkeys[:, :M] and dvalues[:, :M] become the gradients of what was carried.
@@ -221,15 +222,15 @@ def look_back_backward(work, dbias):
         p, dp, rows = work.share[b], work.dshare, work.rows
         _take(work.dcontext, b, batch, rows)
         pack(work.values[b].T, work.panels)
-        matmul(rows, work.panels, dp, False)  # (4)
+        matmul(rows_of(rows, pairs), work.panels, dp, False)  # (4)
         pack(rows, work.panels)
-        matmul(p.T, work.panels, work.dvalues[b], False)  # (4)
+        matmul(transposed(p, pairs), work.panels, work.dvalues[b], False)  # (4)
         _softmax_backward(p, dp, scale, dbias, _oldest(work, b))
         _take(work.qkv[0], b, batch, rows)
         pack(rows, work.panels)
-        matmul(dp.T, work.panels, work.dkeys[b], False)  # (2)
+        matmul(transposed(dp, pairs), work.panels, work.dkeys[b], False)  # (2)
         pack(work.keys[b], work.panels)
-        matmul(dp, work.panels, rows, False)  # (2)
+        matmul(rows_of(dp, pairs), work.panels, rows, False)  # (2)
         _give(rows, b, batch, work.qkv[0])
         _give(work.dkeys[b, carried:], b, batch, work.qkv[1])
         _give(work.dvalues[b, carried:], b, batch, work.qkv[2])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import cell_interface as interface
 from .jit import jit
-from .matmul import matmul, pack
+from .matmul import matmul, pack, rows_of, transposed
 
 BLOCK = 256  # rows of a weight gradient's long sum packed at a time: 256 x 32 floats fill the L1 cache
 ONLY = (0,)  # the blocks of a product that has one
@@ -51,23 +51,24 @@ def bias_backward(da, dbias):
 
 
 @jit
-def forward(cell, panels, a, a_rows, s, s_rows):
+def forward(cell, panels, a, a_rows, s, s_rows, pairs):
     """Through time, from input products and biases in `a`:  a[:, t] += W_hh h[t - 1], then the cell.
 
     Shapes: panels (G, packed W_hh^T); a (blocks, T, B*H); s (states, T + 1, B*H), s[:, 0] the state
-    carried in; a_rows, s_rows: the same memory as (..., T*B, H) and (..., (T + 1)*B, H).
+    carried in; a_rows, s_rows: the same memory as (..., T*B, H) and (..., (T + 1)*B, H);
+    pairs: see `matmul.rows_of`.
     Cost: 2 G H^2 flops a character.
     """
     batch = s_rows.shape[1] // s.shape[1]
     for t in range(a.shape[1]):
-        h_prev = s_rows[0, t * batch : (t + 1) * batch]
+        h_prev = rows_of(s_rows[0, t * batch : (t + 1) * batch], pairs)
         for g in range(panels.shape[0]):
             matmul(h_prev, panels[g], a_rows[cell.recurrent_blocks[g], t * batch : (t + 1) * batch], True)
         interface.forward(cell, a, s, t)
 
 
 @jit
-def backward(cell, panels, a, a_rows, s, dy, ds, ds_rows):
+def backward(cell, panels, a, a_rows, s, dy, ds, ds_rows, pairs):
     """Backward through time: `a` as left by `forward` becomes da, and ds the gradient of s[:, 0].
 
     Shapes: as in `forward`; panels (G, packed W_hh); dy (T, B*H) the gradient of h from the layer above;
@@ -82,11 +83,11 @@ def backward(cell, panels, a, a_rows, s, dy, ds, ds_rows):
         interface.backward(cell, a, s, t, ds)
         for g in range(panels.shape[0]):
             da = a_rows[cell.recurrent_blocks[g], t * batch : (t + 1) * batch]
-            matmul(da, panels[g], ds_rows[0], True)
+            matmul(rows_of(da, pairs), panels[g], ds_rows[0], True)
 
 
 @jit
-def weight_gradient(dout, blocks, x, dw, buffer):
+def weight_gradient(dout, blocks, x, dw, buffer, pairs):
     """dw[g] += dout[blocks[g]]^T x: the outer products of all rows, added up.
 
     Shapes: dout (any, N, H); blocks: which of dout belong to the G gates; x (N, I); dw (G, H, I);
@@ -96,7 +97,8 @@ def weight_gradient(dout, blocks, x, dw, buffer):
         rows = x[start : start + BLOCK]
         pack(rows, buffer)
         for g in range(dw.shape[0]):
-            matmul(dout[blocks[g], start : start + BLOCK].T, buffer, dw[g], True)
+            left = transposed(dout[blocks[g], start : start + BLOCK], pairs)
+            matmul(left, buffer, dw[g], True)
 
 
 @jit

@@ -17,7 +17,7 @@ from . import attention, layer
 from .activations import softmax_cross_entropy, softmax_cross_entropy_backward
 from .dropout import dropout
 from .jit import jit
-from .matmul import matmul, pack
+from .matmul import matmul, pack, rows_of
 
 
 class Weights(NamedTuple):
@@ -71,6 +71,7 @@ class Work(NamedTuple):
     logits: Any  # (1, N, V)
     nats: Any  # (N,) float64, -ln p of each target
     buffer: Any  # panels of layer.BLOCK rows
+    pairs: Any  # left factors as pairs of bfloat16; empty where products are of floats
     attention: Any  # attention.Memory, or None
 
 
@@ -126,17 +127,18 @@ def forward(cell, w, p, work, rate, key):
             layer.embed(work.ids, w.embed, work.x)
         x = _output(work, l - 1, rate) if l > 0 else work.x
         panels = p.stacked[l - 1] if l > 0 else p.input
+        left = rows_of(x, work.pairs)
         for g in range(panels.shape[0]):
-            matmul(x, panels[g], a[cell.input_blocks[g]], True)
+            matmul(left, panels[g], a[cell.input_blocks[g]], True)
         for i in range(s.shape[0]):
             layer.copy(work.state[l, i], s[i, 0])
-        layer.forward(cell, p.recurrent[l], work.a[l], a, s, work.s_rows[l])
+        layer.forward(cell, p.recurrent[l], work.a[l], a, s, work.s_rows[l], work.pairs)
         if rate > 0:
             dropout(_output(work, l, 0.0), work.dropped[l], rate, _layer_key(key, l))
     layer.set_bias(w.out_bias, work.logits)
     top = _output(work, layers - 1, rate)
-    matmul(top, p.out, work.logits[0], True)
-    attention.forward(top, w.attention, p.attention, work.logits[0], work.attention)
+    matmul(rows_of(top, work.pairs), p.out, work.logits[0], True)
+    attention.forward(top, w.attention, p.attention, work.logits[0], work.pairs, work.attention)
 
 
 @jit
@@ -170,19 +172,21 @@ def backward(cell, p, work, flat_grad, grad, scale, rate, key):
     layer.zero(flat_grad)
     softmax_cross_entropy_backward(work.logits[0], work.targets, scale)
     top = _output(work, layers - 1, rate)
-    layer.weight_gradient(work.logits, layer.ONLY, top, grad.out, work.buffer)
+    layer.weight_gradient(work.logits, layer.ONLY, top, grad.out, work.buffer, work.pairs)
     layer.bias_backward(work.logits, grad.out_bias)
-    matmul(work.logits[0], p.out_back, work.dy_rows, False)
+    matmul(rows_of(work.logits[0], work.pairs), p.out_back, work.dy_rows, False)
     attention.backward(
-        work.logits, top, p.attention, grad.attention, work.buffer, work.dy_rows, work.attention
+        work.logits, top, p.attention, grad.attention, work.buffer, work.dy_rows, work.pairs, work.attention
     )
     for l in range(layers - 1, -1, -1):
         a, da = work.a[l], work.a_rows[l]
         if rate > 0:
             dropout(work.dy_rows, work.dy_rows, rate, _layer_key(key, l))
-        layer.backward(cell, p.recurrent_back[l], a, da, work.s[l], work.dy, work.ds[l], work.ds_rows[l])
+        layer.backward(
+            *(cell, p.recurrent_back[l], a, da, work.s[l], work.dy, work.ds[l], work.ds_rows[l], work.pairs)
+        )
         h_prev = work.s_rows[l, 0, :n]
-        layer.weight_gradient(da, cell.recurrent_blocks, h_prev, grad.recurrent[l], work.buffer)
+        layer.weight_gradient(da, cell.recurrent_blocks, h_prev, grad.recurrent[l], work.buffer, work.pairs)
         layer.bias_backward(da, grad.bias[l])
         if l == 0 and grad.embed.size == 0:
             layer.lookup_backward(cell, work.ids, da, grad.input)
@@ -191,8 +195,8 @@ def backward(cell, p, work, flat_grad, grad, scale, rate, key):
         dx = work.dy_rows if l > 0 else work.dx
         panels = p.stacked_back[l - 1] if l > 0 else p.input_back
         dw = grad.stacked[l - 1] if l > 0 else grad.input
-        layer.weight_gradient(da, cell.input_blocks, x, dw, work.buffer)
+        layer.weight_gradient(da, cell.input_blocks, x, dw, work.buffer, work.pairs)
         for g in range(panels.shape[0]):
-            matmul(da[cell.input_blocks[g]], panels[g], dx, g > 0)
+            matmul(rows_of(da[cell.input_blocks[g]], work.pairs), panels[g], dx, g > 0)
         if l == 0:
             layer.embed_backward(work.ids, dx, grad.embed)

@@ -109,7 +109,7 @@ class Layout:
         """
         rng = np.random.default_rng([seed, 0])
         bound = 1 / sqrt(self.config.hidden_size)
-        flat = rng.uniform(-bound, bound, self.size).astype(self.config.dtype)
+        flat = rng.uniform(-bound, bound, self.size).astype(self.config.storage)
         w = self.views(flat)
         w.embed[...] = rng.standard_normal(w.embed.shape)
         if w.attention:

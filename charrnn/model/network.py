@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ..array_types import Array
 from ..config import ModelConfig
 from ..kernels import attention, model
 from ..kernels.matmul import packed_size
+from ..kernels.tile import HAS_BFLOAT16
 from .layout import Layout
 
 
@@ -34,15 +36,17 @@ class Network:
         self.cell = self.layout.cell
         self.flat = self.layout.initial(seed) if flat is None else flat
         self.weights = self.layout.views(self.flat)
+        # products of bfloat16 where the processor has them, else of floats by the same weights
+        self.pairs = config.dtype == "bfloat16" and HAS_BFLOAT16
         self.panels = self._panels()
 
     def _panels(self) -> model.Panels:
         """Memory for the packed weights."""
-        config, vocab, dtype = self.config, self.vocab_size, self.flat.dtype
+        config, vocab = self.config, self.vocab_size
         hidden, layers, gates = config.hidden_size, config.num_layers, len(self.cell.input)
 
         def empty(shape: tuple[int, ...], depth: int, columns: int) -> Array:
-            return self.make((*shape, packed_size(depth, columns, dtype.itemsize)), dtype)
+            return self.make((*shape, self.packed_size(depth, columns)), self.factor)
 
         embedded, size = (gates if config.embed_size else 0,), config.attention_size
         looks = attention.Panels(
@@ -62,6 +66,15 @@ class Network:
             out_back=empty((), vocab, hidden),
             attention=looks if config.attention else None,
         )
+
+    @property
+    def factor(self) -> np.dtype[Any]:
+        """The type of panels, and of left factors where these are copied."""
+        return np.dtype(np.uint32) if self.pairs else self.flat.dtype
+
+    def packed_size(self, depth: int, columns: int) -> int:
+        """Elements of a (depth, columns) matrix in panels."""
+        return packed_size(depth, columns, self.flat.dtype.itemsize, self.pairs)
 
     def pack(self, back: bool = True) -> None:
         """To be called after `flat` changed.  back: also for `Shard.gradient`."""

@@ -86,7 +86,7 @@ def exported_shapes(layout: Layout) -> dict[str, Shape]:
 
 def load(layout: Layout, arrays: Mapping[str, Array]) -> Array:
     """The flat vector of arrays named and shaped as by `export`; two biases of one block are added."""
-    flat = np.zeros(layout.size, layout.config.dtype)
+    flat = np.zeros(layout.size, layout.config.storage)
     cell, h = layout.cell, layout.config.hidden_size
     for name, view in named(layout, flat).items():
         if not name.startswith("rnn.bias"):

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..array_types import Array, Ids
 from ..kernels import attention, layer, model
-from ..kernels.matmul import packed_size
 from ..kernels.sample_character import plain, predict
 from .network import Network
 
@@ -87,7 +86,7 @@ class Shard:
         layers, hidden, embed = config.num_layers, config.hidden_size, config.embed_size
         batch, vocab, n = self.batch, self.network.vocab_size, steps * self.batch
         blocks, states = len(cell.blocks), len(cell.states)
-        width = self.network.flat.dtype.itemsize
+        factor, packed = self.network.factor, self.network.packed_size
         return model.Work(
             ids=view("ids", n, dtype=np.int32),
             targets=view("targets", n, dtype=np.int32),
@@ -105,14 +104,15 @@ class Shard:
             dy_rows=view("dy", n, hidden),
             logits=view("logits", 1, n, vocab),
             nats=view("nats", n, dtype=np.float64),
-            buffer=view("buffer", packed_size(layer.BLOCK, max(hidden, embed), width)),
+            buffer=view("buffer", packed(layer.BLOCK, max(hidden, embed)), dtype=factor),
+            pairs=view("pairs", self._pairs(steps), dtype=factor),
             attention=self._attention(steps) if config.attention else None,
         )
 
     def _attention(self, steps: int) -> attention.Memory:
         config, batch, view = self.network.config, self.batch, self._view
         n, size, past = steps * batch, config.attention_size, config.attention - 1
-        looked, width = past + steps, self.network.flat.dtype.itemsize
+        looked, packed = past + steps, self.network.packed_size
         return attention.Memory(
             past_keys=view("past_keys", batch, past, size),
             past_values=view("past_values", batch, past, size),
@@ -127,8 +127,18 @@ class Shard:
             dvalues=view("dvalues", batch, looked, size),
             dshare=view("dshare", steps, looked),
             rows=view("rows", steps, size),
-            panels=view("panels", max(packed_size(size, looked, width), packed_size(looked, size, width))),
+            panels=view("panels", max(packed(size, looked), packed(looked, size)), dtype=self.network.factor),
         )
+
+    def _pairs(self, steps: int) -> int:
+        """Elements of the largest left factor as pairs: rows of a chunk, or a block of rows, transposed."""
+        config, vocab = self.network.config, self.network.vocab_size
+        if not self.network.pairs:
+            return 0
+        looked = config.attention - 1 + steps if config.attention else 0
+        columns = max(config.hidden_size, config.embed_size, vocab, config.attention_size)
+        rows = max(steps * self.batch, layer.BLOCK)
+        return max(rows * (columns + 1), (steps + 1) * (looked + 1)) // 2 + columns
 
     def read(self, ids: Ids) -> None:
         """Carry the state of one sequence through a text (N,), without dropout."""

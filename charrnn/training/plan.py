@@ -97,7 +97,7 @@ class Plan:
     def nbytes(self) -> int:
         """Memory of weights, packed weights, optimiser, gradients and shards.  Cost: none of that memory."""
         batches = [rows.stop - rows.start for rows in cut(self.streams.batch_size)]
-        dtype = np.dtype(self.model.dtype)
+        dtype = np.dtype(self.model.storage)
         network = Network(self.model, self.layout.vocab_size, _unreal(self.layout.size, dtype), make=_unreal)
         copies = 1 + optimizers.SLOTS[self.config.optimizer] + len(batches)
         shards = [Shard(network, batch, self.streams.longest, dropout=True) for batch in batches]
@@ -110,7 +110,7 @@ class Plan:
         """Of what is saved to go on from, but for names and biases that are 0; at most npz.LARGEST."""
         carried = self.streams.batch_size * self.layout.carried_size
         numbers = (1 + optimizers.SLOTS[self.config.optimizer]) * self.layout.size + carried
-        return int(numbers * np.dtype(self.model.dtype).itemsize)
+        return int(numbers * np.dtype(self.model.storage).itemsize)
 
     def of_rank(self, ranks: Ranks = ALONE, rank: int = 0) -> RankPlan:
         """The same run as one rank sees it.  Errors: UsageError where a rank would have no stream."""

@@ -1,0 +1,248 @@
+"""A tile of C = A B that stays in registers while k runs.  The only file that speaks LLVM.
+
+    for k:  b[0..NV) = panel[k]                      NV vector loads
+            for m:  acc[m, 0..NV) += A[m, k] * b     one broadcast, NV multiply-adds
+
+Cost: 2 M N K flops. At 8 x 2 vectors a step in k issues 16 multiply-adds for 2 + 8 loads, so the multipliers are
+the limit, not the loads. Numba's vectoriser does not find this by itself, hence the intrinsic.
+
+What an element of A and of the panels is, and how two are multiplied, is a `Product`: a float, or a pair of
+bfloat16 that stand one behind the other along k. All else is written once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.codegen import get_host_cpu_features
+from numba.extending import intrinsic
+
+from .jit import CONFIG
+
+INT = ir.IntType(32)
+
+
+def features() -> list[str]:
+    """Of the processor compiled for, by LLVM's names."""
+    chosen = CONFIG.CPU_FEATURES
+    found: list[str] = (get_host_cpu_features() if chosen is None else chosen).split(",")
+    return found
+
+
+def machine() -> tuple[int, int, int]:
+    """(bytes in a vector, rows of a tile, vectors of a tile) for the processor compiled for.
+
+    Rows x vectors accumulators, the vectors of B and a broadcast must fit the registers:
+    32 with AVX-512 and NEON, 16 with AVX2 and SSE.
+    """
+    there = features()
+    if "+avx512f" in there:
+        return 64, 8, 2
+    if "+avx2" in there:
+        return 32, 4, 3
+    return (16, 8, 2) if "+neon" in there else (16, 4, 2)
+
+
+VECTOR_BYTES, ROWS, VECTORS = machine()
+HAS_BFLOAT16 = {"+avx512f", "+avx512bf16"} <= {*features()}  # whether pairs can be multiplied here
+
+
+class BFloat(ir.Type):
+    """LLVM's bfloat, which llvmlite lacks."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BFloat)
+
+    def __hash__(self) -> int:
+        return hash(BFloat)
+
+
+class FloatProduct:
+    """Floats of any size; each element of C is one chain of fused multiply-adds over k."""
+
+    def __init__(self, element: Any, lanes: int):
+        self.sum = self.factor = ir.VectorType(element, lanes)
+
+    def multiply_add(self, builder: Any, a: Any, b: Any, acc: Any) -> Any:
+        name = f"llvm.fmuladd.{_suffix(self.sum)}"
+        return builder.call(_llvm(builder, name, self.sum, [self.sum] * 3), [a, b, acc])
+
+
+class PairProduct:
+    """Pairs of bfloat16 with float32 sums: acc + a[0] b[0] + a[1] b[1], where denormals count as 0."""
+
+    def __init__(self, lanes: int):
+        self.sum, self.factor = ir.VectorType(ir.FloatType(), lanes), ir.VectorType(INT, lanes)
+
+    def multiply_add(self, builder: Any, a: Any, b: Any, acc: Any) -> Any:
+        pairs = ir.VectorType(BFloat(), 2 * self.sum.count)
+        dot = _llvm(builder, "llvm.x86.avx512bf16.dpbf16ps.512", self.sum, [self.sum, pairs, pairs])
+        return builder.call(dot, [acc, builder.bitcast(a, pairs), builder.bitcast(b, pairs)])
+
+
+@intrinsic
+def tile(context: Any, a: Any, panels: Any, c: Any, row: Any, column: Any, accumulate: Any) -> Any:
+    """One tile of C, from `row` and `column`, as large as fits; returns its number of rows.
+
+    a and panels are floats as c is, or uint32, pairs of bfloat16, where c is float32.
+    """
+    signature = types.intp(a, panels, c, types.intp, types.intp, types.boolean)
+    element = c.dtype
+    pairs = a.dtype == panels.dtype == types.uint32 and element == types.float32
+    if not (pairs or (a.dtype == panels.dtype == element and isinstance(element, types.Float))):
+        return None
+    lanes = VECTOR_BYTES * 8 // element.bitwidth
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        views = [
+            context.make_array(t)(context, builder, v)
+            for t, v in zip(signature.args[:3], args[:3], strict=True)
+        ]
+        product = PairProduct(lanes) if pairs else FloatProduct(views[2].data.type.pointee, lanes)
+        return _emit(builder, product, views, args[3], args[4], args[5], a.layout == "C")
+
+    return signature, codegen
+
+
+def _emit(
+    builder: Any, product: Any, views: list[Any], row: Any, column: Any, accumulate: Any, a_is_c: bool
+) -> Any:
+    """Choose, at run time, among loops written out for ROWS, ROWS/2, .. 1 rows and VECTORS .. 1 vectors."""
+    a, panels, c = views
+    lanes = product.sum.count
+    size = ir.Constant(row.type, _bytes(product.sum.element))
+    m, depth = cgutils.unpack_tuple(builder, a.shape, 2)
+    columns = cgutils.unpack_tuple(builder, c.shape, 2)[1]
+    strides = [builder.sdiv(s, size) for s in cgutils.unpack_tuple(builder, a.strides, 2)]
+    if a_is_c:
+        strides[1] = ir.Constant(row.type, 1)
+    c_stride = builder.sdiv(cgutils.unpack_tuple(builder, c.strides, 2)[0], size)
+    a_at = builder.gep(a.data, [builder.mul(row, strides[0])])
+    c_at = builder.gep(c.data, [builder.add(builder.mul(row, c_stride), column)])
+    panel_at = builder.gep(panels.data, [builder.mul(column, depth)])
+    rows_left, columns_left = builder.sub(m, row), builder.sub(columns, column)
+
+    done = builder.append_basic_block("tile.done")
+    chosen = []
+    for vectors in range(VECTORS, 0, -1):
+        for rows in (ROWS >> halvings for halvings in range(ROWS.bit_length())):
+            fits = builder.and_(
+                builder.icmp_signed(">=", rows_left, ir.Constant(row.type, rows)),
+                builder.icmp_signed(">", columns_left, ir.Constant(row.type, (vectors - 1) * lanes)),
+            )
+            with builder.if_then(fits):
+                acc = _accumulate(builder, product, a_at, strides, panel_at, depth, rows, vectors)
+                _store(builder, acc, c_at, c_stride, columns_left, accumulate)
+                chosen.append((ir.Constant(row.type, rows), builder.block))
+                builder.branch(done)
+                builder.position_at_end(builder.append_basic_block())  # never reached
+    builder.unreachable()
+    builder.position_at_end(done)
+    rows_done = builder.phi(row.type)
+    for value, block in chosen:
+        rows_done.add_incoming(value, block)
+    return rows_done
+
+
+def _accumulate(
+    builder: Any,
+    product: Any,
+    a_at: Any,
+    strides: list[Any],
+    panel_at: Any,
+    depth: Any,
+    rows: int,
+    vectors: int,
+) -> list[list[Any]]:
+    """The loop over k; returns the accumulators [rows][vectors] as values, never as memory."""
+    index, align, lanes = depth.type, _bytes(product.sum.element), product.sum.count
+    before = builder.block
+    head, body, exit_ = (builder.append_basic_block(f"k.{n}") for n in ("head", "body", "exit"))
+    builder.branch(head)
+
+    builder.position_at_end(head)
+    k = builder.phi(index)
+    acc = [[builder.phi(product.sum) for _ in range(vectors)] for _ in range(rows)]
+    builder.cbranch(builder.icmp_signed("<", k, depth), body, exit_)
+
+    builder.position_at_end(body)
+    panel_k = builder.gep(panel_at, [builder.mul(k, ir.Constant(index, vectors * lanes))])
+    pointer = product.factor.as_pointer()
+    b = [
+        builder.load(
+            builder.bitcast(builder.gep(panel_k, [ir.Constant(index, v * lanes)]), pointer), align=align
+        )
+        for v in range(vectors)
+    ]
+    a_k = builder.gep(a_at, [builder.mul(k, strides[1])])
+    k.add_incoming(ir.Constant(index, 0), before)
+    k.add_incoming(builder.add(k, ir.Constant(index, 1)), body)
+    for m in range(rows):
+        at = builder.gep(a_k, [builder.mul(ir.Constant(index, m), strides[0])])
+        a_mk = _broadcast(builder, builder.load(at, align=align), product.factor)
+        for v in range(vectors):
+            acc[m][v].add_incoming(ir.Constant(product.sum, None), before)
+            acc[m][v].add_incoming(product.multiply_add(builder, a_mk, b[v], acc[m][v]), body)
+    builder.branch(head)
+    builder.position_at_end(exit_)
+    return acc
+
+
+def _store(
+    builder: Any, acc: list[list[Any]], c_at: Any, c_stride: Any, columns_left: Any, accumulate: Any
+) -> None:
+    """C = acc or C += acc, leaving alone what lies beyond the last column."""
+    vector = acc[0][0].type
+    lanes = vector.count
+    align = ir.Constant(INT, _bytes(vector.element))
+    pointer = vector.as_pointer()
+    mask_type = ir.VectorType(ir.IntType(1), lanes)
+    index = c_stride.type
+    load = _llvm(
+        builder,
+        f"llvm.masked.load.{_suffix(vector)}.p0",
+        vector,
+        [pointer, align.type, mask_type, vector],
+    )
+    store = _llvm(
+        builder,
+        f"llvm.masked.store.{_suffix(vector)}.p0",
+        ir.VoidType(),
+        [vector, pointer, align.type, mask_type],
+    )
+    lane_numbers = ir.Constant(ir.VectorType(index, lanes), list(range(lanes)))
+    for v in range(len(acc[0])):
+        left = builder.sub(columns_left, ir.Constant(index, v * lanes))
+        inside = builder.icmp_signed("<", lane_numbers, _broadcast(builder, left, lane_numbers.type))
+        wanted = builder.and_(inside, _broadcast(builder, accumulate, mask_type))
+        for m in range(len(acc)):
+            at = builder.gep(c_at, [builder.mul(ir.Constant(index, m), c_stride)])
+            at = builder.bitcast(builder.gep(at, [ir.Constant(index, v * lanes)]), pointer)
+            old = builder.call(load, [at, align, wanted, ir.Constant(vector, None)])
+            builder.call(store, [builder.fadd(old, acc[m][v]), at, align, inside])
+
+
+def _broadcast(builder: Any, value: Any, vector: Any) -> Any:
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(INT, 0))
+    zeros = ir.Constant(ir.VectorType(INT, vector.count), None)
+    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
+
+
+def _llvm(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
+
+
+def _bytes(scalar: Any) -> int:
+    """Of an LLVM float or double."""
+    return 4 if isinstance(scalar, ir.FloatType) else 8
+
+
+def _suffix(vector: Any) -> str:
+    """LLVM's name for a vector type: v16f32."""
+    return f"v{vector.count}f{_bytes(vector.element) * 8}"
