@@ -35,26 +35,25 @@ SETUPS = (
 
 @dataclass(frozen=True)
 class Result:
-    """Medians of a cell in a setup; `other` is PyTorch's, where it was asked for and has the cell."""
+    """Medians of a cell in a setup; with PyTorch's, where these were asked for and it has the cell."""
 
     cell: str
     setup: str
     chars_per_s: float
     gflops: float  # of the matrix products alone: 2 forward and 4 back a weight and character
     share: float  # training: of the machine's peak; sampling: of its bandwidth reading the weights
-    other: float | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        return self.chars_per_s / self.other if self.other else None
+    torch: float | None = None  # characters a second in float32
+    autocast: float | None = None  # under torch.autocast to bfloat16
 
 
-def peak(team: Team) -> float:
-    """Float32 flops a second of the tile on data in the innermost cache, on all threads."""
+def peak(team: Team, dtype: str) -> float:
+    """Flops a second of the tile on data in the innermost cache, on all threads."""
     rows, depth, columns, repeats = 16, 64, 32, 50_000
-    panels = np.zeros(packed_size(depth, columns, 4), np.float32)
-    a = np.zeros((rows, depth), np.float32)
-    outs = [np.zeros((rows, columns), np.float32) for _ in range(team.threads)]
+    pairs = dtype == "bfloat16"
+    factor = np.dtype(np.uint32 if pairs else dtype)
+    panels = np.zeros(packed_size(depth, columns, factor.itemsize, pairs), factor)
+    a = np.zeros((rows, depth // 2 if pairs else depth), factor)
+    outs = [np.zeros((rows, columns), np.float32 if pairs else factor) for _ in range(team.threads)]
 
     def run() -> float:
         team.each(lambda i: multiply(a, panels, outs[i], repeats), team.threads)
@@ -75,27 +74,33 @@ def bandwidth(elements: int) -> float:
 
 
 def run(
-    cells: list[str], setups: tuple[BenchSetup, ...], team: Team, top: float, torch: bool = False
+    cells: list[str],
+    setups: tuple[BenchSetup, ...],
+    team: Team,
+    top: float,
+    dtype: str = "float32",
+    torch: bool = False,
 ) -> Iterator[Result]:
     """Measure each setup, ours and PyTorch's in turn; top: the machine's peak.  Cost: some seconds each."""
     for setup in setups:
         for cell in cells:
-            yield _measure(cell, setup, team, top, torch)
+            yield _measure(cell, setup, team, top, dtype, torch)
 
 
-def _measure(cell: str, setup: BenchSetup, team: Team, top: float, torch: bool) -> Result:
-    model = ModelConfig(cell, setup.hidden_size, setup.num_layers, dropout=0.0)
+def _measure(cell: str, setup: BenchSetup, team: Team, top: float, dtype: str, torch: bool) -> Result:
+    model = ModelConfig(cell, setup.hidden_size, setup.num_layers, dropout=0.0, dtype=dtype)
     network = Network(model, VOCAB)
     runs = [_training(network, setup, team) if setup.batch_size else _sampling(network)]
     if torch and cell in pytorch.KINDS:
         twin = pytorch.training if setup.batch_size else pytorch.sampling
-        runs.append(twin(cell, setup, VOCAB, team.threads))
+        runs += [twin(cell, setup, VOCAB, team.threads, autocast) for autocast in (False, True)]
     rates = _rates(runs)
     weights = network.layout.products
     flops = weights * (6 if setup.batch_size else 2) * rates[0]
-    reading = 4 * weights * rates[0]
-    share = flops / top if setup.batch_size else reading / bandwidth(weights)
-    return Result(cell, str(setup), rates[0], flops / 1e9, share, rates[1] if len(rates) > 1 else None)
+    width = 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
+    reading = width * weights * rates[0]
+    share = flops / top if setup.batch_size else reading / bandwidth(width * weights // 4)
+    return Result(cell, str(setup), rates[0], flops / 1e9, share, *rates[1:])
 
 
 def _training(network: Network, setup: BenchSetup, team: Team) -> Callable[[], float]:

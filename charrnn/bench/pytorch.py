@@ -34,8 +34,13 @@ def _model(cell: str, setup: BenchSetup, vocab: int, threads: int) -> tuple[Any,
     return torch, kind(vocab, setup.hidden_size, setup.num_layers), torch.nn.Linear(setup.hidden_size, vocab)
 
 
-def training(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
-    """A function that does one training step and returns how many characters it read."""
+def training(
+    cell: str, setup: BenchSetup, vocab: int, threads: int, autocast: bool = False
+) -> Callable[[], float]:
+    """A function that does one training step and returns how many characters it read.
+
+    autocast: forward and backward as under `torch.autocast` to bfloat16, as its users write it.
+    """
     torch, layers, out = _model(cell, setup, vocab, threads)
     parameters = [*layers.parameters(), *out.parameters()]
     adam = torch.optim.Adam(parameters, lr=1e-3)
@@ -45,9 +50,10 @@ def training(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable
     def run() -> float:
         nonlocal state
         inputs = torch.nn.functional.one_hot(text[:-1], vocab).float()
-        hidden, state = layers(inputs, state)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            hidden, state = layers(inputs, state)
+            loss = torch.nn.functional.cross_entropy(out(hidden).flatten(0, 1), text[1:].flatten())
         state = tuple(s.detach() for s in state) if cell == "lstm" else state.detach()
-        loss = torch.nn.functional.cross_entropy(out(hidden).flatten(0, 1), text[1:].flatten())
         adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -57,9 +63,11 @@ def training(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable
     return run
 
 
-def sampling(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
+def sampling(
+    cell: str, setup: BenchSetup, vocab: int, threads: int, autocast: bool = False
+) -> Callable[[], float]:
     """A function that draws characters one by one, by the faster of nn.LSTM and a loop over nn.LSTMCell."""
-    ways = [_by_layers(cell, setup, vocab, threads), _by_cells(cell, setup, vocab, threads)]
+    ways = [way(cell, setup, vocab, threads, autocast) for way in (_by_layers, _by_cells)]
     seconds = []
     for way in ways:
         way()
@@ -70,22 +78,22 @@ def sampling(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable
 
 
 def _drawing(
-    torch: Any, vocab: int, logits_of: Callable[[Any], Any], length: int = 64
+    torch: Any, vocab: int, logits_of: Callable[[Any], Any], autocast: bool, length: int = 64
 ) -> Callable[[], float]:
     one_hot = torch.eye(vocab)
 
     def run() -> float:
         character = 0
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             for _ in range(length):
                 logits = logits_of(one_hot[character].unsqueeze(0))
-                character = int(torch.multinomial(torch.softmax(logits[0], 0), 1))
+                character = int(torch.multinomial(torch.softmax(logits[0].float(), 0), 1))
         return float(length)
 
     return run
 
 
-def _by_layers(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
+def _by_layers(cell: str, setup: BenchSetup, vocab: int, threads: int, autocast: bool) -> Callable[[], float]:
     torch, layers, out = _model(cell, setup, vocab, threads)
     state = None
 
@@ -94,10 +102,10 @@ def _by_layers(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callab
         hidden, state = layers(x.unsqueeze(0), state)
         return out(hidden[0])
 
-    return _drawing(torch, vocab, logits_of)
+    return _drawing(torch, vocab, logits_of, autocast)
 
 
-def _by_cells(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callable[[], float]:
+def _by_cells(cell: str, setup: BenchSetup, vocab: int, threads: int, autocast: bool) -> Callable[[], float]:
     torch, _, out = _model(cell, setup, vocab, threads)
     kind = _kind(torch.nn, cell, "Cell")
     sizes = [vocab] + [setup.hidden_size] * setup.num_layers
@@ -110,4 +118,4 @@ def _by_cells(cell: str, setup: BenchSetup, vocab: int, threads: int) -> Callabl
             x = states[i][0] if cell == "lstm" else states[i]
         return out(x)
 
-    return _drawing(torch, vocab, logits_of)
+    return _drawing(torch, vocab, logits_of, autocast)

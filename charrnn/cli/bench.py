@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from .. import cells
+from ..config import DTYPES
 from .options import option
 
 
@@ -13,11 +14,16 @@ def bench(
     cell: Annotated[
         str, option("Setup", "The cell to time, or all.", choices=["all", *cells.names()])
     ] = "all",
+    dtype: Annotated[
+        str, option("Setup", "Of products: float32, bfloat16 or float64.", choices=DTYPES)
+    ] = "float32",
     threads: Annotated[int, option("Setup", "0: every core this process may use.")] = 0,
     vs: Annotated[
         str | None,
         option(
-            "Setup", "torch: time PyTorch, which must be installed, in turn with ours.", choices=["torch"]
+            "Setup",
+            "torch: time PyTorch, which must be installed, in turn: in float32, and by autocast to bfloat16.",
+            choices=["torch"],
         ),
     ] = None,
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
@@ -35,26 +41,35 @@ def bench(
 
     from ..bench.benchmark import SETUPS, peak, run
     from ..errors import UsageError
+    from ..model.network import refuse_without_bfloat16
     from ..parallel.threads import Team
     from .console import note
 
     if vs and find_spec("torch") is None:
         raise UsageError("PyTorch is not installed", "pip install torch, or leave --vs out")
+    if dtype == "bfloat16":
+        refuse_without_bfloat16()
     names = cells.names() if cell == "all" else [cell]
     setups = (SETUPS[0], SETUPS[4]) if quick else SETUPS
     team = Team(threads)
-    top = peak(team)
-    note(f"{team.threads} threads, peak {top / 1e9:.0f} GFLOP/s; medians of alternating runs", quiet)
+    top = peak(team, dtype)
+    note(
+        f"{team.threads} threads, peak of {dtype} {top / 1e9:.0f} GFLOP/s; medians of alternating runs", quiet
+    )
     header = f"{'setup':<36} {'cell':<8} {'chars/s':>10} {'GFLOP/s':>8} {'share':>6}"
     if not as_json:
-        print(header + (f" {'PyTorch':>10} {'ratio':>6}" if vs else ""))
+        print(header + (f" {'PyTorch':>10} {'ratio':>6} {'autocast':>10} {'ratio':>6}" if vs else ""))
     results = []
-    for result in run(names, setups, team, top, vs is not None):
-        results.append(asdict(result) | {"ratio": result.ratio})
+    for result in run(names, setups, team, top, dtype, vs is not None):
+        results.append(asdict(result))
         if not as_json:
             print(line(results[-1]), flush=True)
     if as_json:
-        print(json.dumps({"threads": team.threads, "peak_gflops": top / 1e9, "results": results}))
+        print(
+            json.dumps(
+                {"threads": team.threads, "dtype": dtype, "peak_gflops": top / 1e9, "results": results}
+            )
+        )
 
 
 def line(result: dict) -> str:  # type: ignore[type-arg]
@@ -63,4 +78,6 @@ def line(result: dict) -> str:  # type: ignore[type-arg]
         f"{result['setup']:<36} {result['cell']:<8} {result['chars_per_s']:>10,.0f} {result['gflops']:>8.1f}"
     )
     ours += f" {result['share']:>6.0%}"
-    return ours + (f" {result['other']:>10,.0f} {result['ratio']:>6.2f}" if result["other"] else "")
+    for other in filter(None, (result["torch"], result["autocast"])):
+        ours += f" {other:>10,.0f} {result['chars_per_s'] / other:>6.2f}"
+    return ours

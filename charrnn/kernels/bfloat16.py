@@ -1,8 +1,8 @@
 """Operands of products in bfloat16, a float32 cut to 8 bits of significand: rounded, and paired along k.
 
-Only what is multiplied is rounded: packed weights, and copies of h, x and the gradients da. Sums, and all that is
-remembered, stay float32. A pair is a uint32 with the element of even k in its lower half; an odd K is padded
-with 0. (Kalamkar et al. 2019, "A study of bfloat16 for deep learning training".)
+Only what is multiplied is rounded: packed weights, and copies of h, x and the gradients da. Sums, and all
+that is remembered, stay float32 (Kalamkar et al. 2019, "A study of bfloat16 for deep learning training").
+A pair is a uint32 with the element of even k in its lower half; an odd K is padded with 0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SIXTEEN, HIGH = np.uint32(16), np.uint32(0xFFFF0000)
 
 @jit
 def rounded(x):
-    """The bits of float32 x rounded to the nearest bfloat16, of two the even one, in a uint32's upper half."""
+    """The bits of float32 x, rounded to the nearest bfloat16, of two the even one: a uint32's upper half."""
     bits = np.float32(x).view(np.uint32)
     up = np.uint32(bits + np.uint32(HALF + np.uint32(np.uint32(bits >> SIXTEEN) & ONE)))
     return np.uint32((np.uint32(bits | QUIET) if x != x else up) & HIGH)  # NaN stays NaN

@@ -2,10 +2,11 @@
 
     C (M, N) = A (M, K) @ B (K, N)    or    C += A @ B
 
-B is first packed into *panels* of a few vectors' width, so that the inner loop (tile.py) reads it from memory in
-order, and a panel serves all rows of A. The type of the panels says what is multiplied: floats as they are, or,
-in panels of uint32, pairs (bfloat16.py). A is read in place, by any strides, so the same code multiplies by A
-and by its transpose; of pairs `rows_of` and `transposed` make a copy first, once for all products by it.
+B is first packed into *panels* of a few vectors' width, so that the inner loop (tile.py) reads it from memory
+in order, and a panel serves all rows of A. The type of the panels says what is multiplied: floats as they
+are, or, in panels of uint32, pairs (bfloat16.py). A is read in place, by any strides, so the same code
+multiplies by A and by its transpose; of pairs, `rows_of` and `transposed` make a copy first, which serves all
+products by it.
 `matmul_plain` in the tests is the same in three loops.
 """
 

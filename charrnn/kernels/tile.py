@@ -3,8 +3,8 @@
     for k:  b[0..NV) = panel[k]                      NV vector loads
             for m:  acc[m, 0..NV) += A[m, k] * b     one broadcast, NV multiply-adds
 
-Cost: 2 M N K flops. At 8 x 2 vectors a step in k issues 16 multiply-adds for 2 + 8 loads, so the multipliers are
-the limit, not the loads. Numba's vectoriser does not find this by itself, hence the intrinsic.
+Cost: 2 M N K flops. At 8 x 2 vectors a step in k issues 16 multiply-adds for 2 + 8 loads, so the multipliers
+are the limit, not the loads. Numba's vectoriser does not find this by itself, hence the intrinsic.
 
 What an element of A and of the panels is, and how two are multiplied, is a `Product`: a float, or a pair of
 bfloat16 that stand one behind the other along k. All else is written once.
@@ -49,7 +49,7 @@ VECTOR_BYTES, ROWS, VECTORS = machine()
 HAS_BFLOAT16 = {"+avx512f", "+avx512bf16"} <= {*features()}  # whether pairs can be multiplied here
 
 
-class BFloat(ir.Type):
+class BFloat(ir.Type):  # type: ignore[misc]
     """LLVM's bfloat, which llvmlite lacks."""
 
     def _to_string(self) -> str:

@@ -9,10 +9,19 @@ import numpy as np
 
 from ..array_types import Array
 from ..config import ModelConfig
+from ..errors import CharrnnError, field
 from ..kernels import attention, model
 from ..kernels.matmul import packed_size
 from ..kernels.tile import HAS_BFLOAT16
 from .layout import Layout
+
+
+def refuse_without_bfloat16() -> None:
+    """Errors: CharrnnError where the processor has no products of bfloat16."""
+    if not HAS_BFLOAT16:
+        raise CharrnnError(
+            "this processor has no products of bfloat16 (AVX512-BF16)", f"use {field('dtype', 'float32')}"
+        )
 
 
 class Network:
@@ -66,6 +75,13 @@ class Network:
             out_back=empty((), vocab, hidden),
             attention=looks if config.attention else None,
         )
+
+    @property
+    def note(self) -> str:
+        """What a user should know of its arithmetic; mostly nothing."""
+        if self.config.dtype != "bfloat16" or self.pairs:
+            return ""
+        return "this processor has no products of bfloat16: float32 arithmetic on the same weights"
 
     @property
     def factor(self) -> np.dtype[Any]:

@@ -22,7 +22,7 @@ RESUMED = {
     "sample_every",
     "threads",
 }
-FINE_TUNED = {"dropout"}  # of the model
+FINE_TUNED = {"dropout", "dtype"}  # of the model; of types, those of the same storage
 
 
 def saved_or_given(
