@@ -44,14 +44,14 @@ DESCRIPTOR = struct.Struct("<4sLQQ")  # behind the array: checksum, sizes
 IN_64_BITS = 0xFFFFFFFF  # in place of a size that stands elsewhere
 
 
-def write(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write beside `path`, flush to the disk, then rename over it.
+def write(path: Path, arrays: Mapping[str, Array], lacking: set[str] | None = None) -> None:
+    """Write beside `path`, flush to the disk, then rename over it.  lacking: see `replacing`.
 
     Errors: OSError; `path` is then as it was, and nothing is left beside it.
     """
     if sum(array.nbytes for array in arrays.values()) > LARGEST:
         raise OSError(errno.EFBIG, f"more than {LARGEST:,} bytes")
-    with replacing(path) as file:
+    with replacing(path, lacking) as file:
         _write(file, arrays)
 
 

@@ -57,7 +57,8 @@ def console(stream: Any) -> Console:
 
 
 def note(text: str, quiet: bool = False) -> None:
-    if not quiet:
+    """A line for people; nothing for no text."""
+    if text and not quiet:
         stderr().print(Text(visible(text), style="dim"), soft_wrap=True)
 
 

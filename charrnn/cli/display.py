@@ -23,12 +23,13 @@ from ..training.events import (
     Resumed,
     Rewound,
     Sampled,
+    Saved,
     Skipped,
     Start,
     Step,
 )
 from ..training.samples import TEMP
-from .console import explain_compiling, stderr
+from .console import explain_compiling, note, stderr
 from .output import visible
 from .run_figures import Figures, duration, says
 from .sparkline import sparkline
@@ -108,6 +109,9 @@ class Narrator:
                 self.console.print(f"going on from {event.path}, step {event.step}")
             case Skipped():
                 self.console.print(f"step {event.step} was not learned: its loss is {event.loss:.4g}")
+            case Saved():
+                for text in event.notes:
+                    note(text)
             case Rewound():
                 rate = f"{event.lr_scale:g} of the learning rate"
                 self.console.print(f"back at step {event.step}, the last good state, with {rate}")

@@ -22,6 +22,7 @@ class JsonLog:
     def __init__(self, path: Path, append: bool = False):
         self.path, self._append, self._last = path, append, 0
         self._held = ExitStack()
+        self.lacking = ""  # in a sentence, what its file system cannot do
 
     def __enter__(self) -> JsonLog:
         if self.path == STDIO:
@@ -30,7 +31,7 @@ class JsonLog:
         try:
             self._file = self._held.enter_context(self.path.open("a", encoding="utf-8"))
             if self.path.is_file():  # and no device, which several runs may share
-                self._held.enter_context(hold(self.path))
+                self.lacking = self._held.enter_context(hold(self.path))
                 self._file.truncate(_whole_lines(self.path) if self._append else 0)
         except BlockingIOError:
             raise CharrnnError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+from ..checkpoint.names import RunNames
 from ..scoring.metrics import bits, perplexity
 from ..training.events import End, Evaluated, Event, Resumed, Rewound, Sampled, Saved, Start, Step
 
@@ -58,7 +60,7 @@ class Figures:
         if self.saved:
             return self.saved.path, self.saved.step
         if self.resumed and end.best:
-            return self.resumed.path.removesuffix(".last.npz") + ".npz", end.best["step"]
+            return str(RunNames.of(Path(self.resumed.path)).best), end.best["step"]
         return None
 
     def ahead(self) -> tuple[float, float]:

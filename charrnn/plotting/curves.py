@@ -12,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..checkpoint.names import without_ending
 from ..config import ModelConfig, TrainConfig
 from ..errors import CharrnnError, TextError
 
@@ -61,7 +62,7 @@ def read(path: Path) -> list[Run]:
     runs: list[Run] = []
     name = "stdin" if str(path) == "-" else str(path)
     for event in _events(path, name):
-        _add(runs, event, str(Path(name).with_suffix("")))
+        _add(runs, event, str(without_ending(Path(name))))
     runs = [run for run in runs if run.train]
     if not runs:
         raise TextError(f"{name} has no losses", f"wait for the run's first step, or {REMEDY}")

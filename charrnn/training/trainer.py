@@ -13,6 +13,7 @@ from typing import Any
 
 from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
+from ..checkpoint.names import RunNames
 from ..checkpoint.reading import load
 from ..checkpoint.run_progress import Progress
 from ..errors import DivergedError, field
@@ -52,7 +53,7 @@ class Trainer:
         init_sha256: str = "",
         ranks: Ranks = ALONE,
     ):
-        """out: where the best model goes; what is needed to go on goes beside it, as NAME.last.npz.
+        """out: where the best model goes, NAME.npz; what is needed to go on goes beside it (RunNames).
 
         network: start from its weights, of which init_sha256 is a digest; rank 0's are everyone's.
         """
@@ -66,7 +67,7 @@ class Trainer:
         self.progress = Progress()
         self._stopped = self._saved = False
         meta = self._meta(command or sys.argv, init_sha256)
-        self.files = RunFiles(out, self.learner, plan.vocabulary, meta)
+        self.files = RunFiles(RunNames.of(out), self.learner, plan.vocabulary, meta)
 
     def _meta(self, command: list[str], init_sha256: str) -> dict[str, Any]:
         return {
@@ -85,20 +86,24 @@ class Trainer:
         """End after the current step, with everything saved."""
         self._stopped = True
 
-    def resume(self) -> None:
-        """Go on from NAME.last.npz.  Errors: CheckpointError; UsageError where texts differ."""
+    def resume(self) -> str:
+        """Go on from NAME.last.npz; what the user should know of it, or nothing.
+
+        Errors: CheckpointError; UsageError where texts differ.
+        """
         if saved := self.files.load_last():
-            refuse_other_texts(self.plan.corpus, saved.meta.get("corpus", {}), self.files.last_path)
+            refuse_other_texts(self.plan.corpus, saved.meta.get("corpus", {}), self.files.names.last)
             self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
         self.progress = self.files.restore(saved)
         self._saved = True
+        return self.files.without_best(self.progress)
 
     def run(self) -> Iterator[events.Event]:
         """Train to the end of the budget.  Errors: DivergedError, CheckpointError."""
         try:
             yield self._start()
             if self._saved:
-                yield events.Resumed(self.progress.step, str(self.files.last_path))
+                yield events.Resumed(self.progress.step, str(self.files.names.last))
             clock = Clock()
             compile_kernels(self.network.config, self.config)
             clock.compile_s = time.perf_counter() - clock.started
@@ -248,7 +253,7 @@ class Trainer:
         """A text that the model draws now, or the best one saved."""
         model, step = Checkpoint(self.network, self.plan.vocabulary, {}), self.progress.step
         if best:
-            model, step = load(self.files.path), self.progress.best["step"]
+            model, step = load(self.files.names.best), self.progress.best["step"]
         return events.Sampled(step, sampled(model, self.config.seed))
 
     def _finish(self, clock: Clock, reason: str) -> Iterator[events.Event]:
