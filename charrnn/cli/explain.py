@@ -75,16 +75,20 @@ def explain(
         show(explained)
 
 
-def write_page(explained: Explanation, out: Path) -> int:
+def write_page(explained: Explanation, out: Path, quiet: bool = False) -> int:
     """The page into a file or, for -, to stdout; its size in bytes."""
     from ..inspection.page import render
     from ..inspection.page_data import data
     from ..system.atomic import replacing
+    from .console import note
 
     page = render(data(explained))
     if str(out) == "-":
         write(page)
     else:
-        with replacing(out) as file:
+        lacking: set[str] = set()
+        with replacing(out, lacking) as file:
             file.write(page.encode())
+        for text in sorted(lacking):
+            note(text, quiet)
     return len(page.encode())

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import os
+import re
 import sys
 from typing import Any
 
 from ..system.terminal import visible as visible
+from ..system.terminal import whole
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def open_closed_streams() -> None:
@@ -33,24 +38,62 @@ def drop_unwritten() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class Screen:
+    """A terminal, which text reaches in blocks; a flag, of several characters, comes whole."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def shown(self, text: str) -> str:
+        text = self._held + text
+        end = whole(text)
+        self._held = text[end:]
+        return visible(text[:end], keep="\n\t")
+
+
+SCREEN = Screen()
+
+
 def write(text: str) -> None:
     """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal."""
     if sys.stdout.isatty():
-        text = visible(text, keep="\n\t")
+        text = SCREEN.shown(text)
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
 
 
 def json_line(value: Any) -> str:
-    """One JSON document in ASCII, for any locale and terminal; a figure that is not finite becomes null."""
+    """One JSON document in ASCII, for any locale and terminal, that every reader takes.
+
+    A figure that is not finite becomes null.  Bytes that are no UTF-8, in a text as lone surrogates, become
+    U+FFFD; then an entry NAME of an object has an entry NAME_bytes beside it, the exact bytes in base64.
+    """
     import json
 
-    return json.dumps(_finite(value))
+    return json.dumps(_strict(value), allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _strict(value: Any) -> Any:
+    match value:
+        case dict():
+            made = {}
+            for key, entry in value.items():
+                made[key] = _strict(entry)
+                if isinstance(entry, str) and made[key] != entry:
+                    made[f"{key}_bytes"] = base64.b64encode(_exact(entry)).decode()
+            return made
+        case list() | tuple():
+            return [_strict(entry) for entry in value]
+        case str():
+            return SURROGATE.sub("\ufffd", value)
+        case float() if not math.isfinite(value):
+            return None
+    return value
+
+
+def _exact(text: str) -> bytes:
+    """Of a text that is no Unicode, the bytes it stands for."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # what stands for no byte, as a stranger's file may have it
+        return text.encode("utf-8", "surrogatepass")

@@ -56,6 +56,9 @@ def plot(
     if to_stdout:
         sys.stdout.buffer.write(picture)
         return
-    with replacing(out) as file:
+    lacking: set[str] = set()
+    with replacing(out, lacking) as file:
         file.write(picture)
+    for text in sorted(lacking):
+        note(text, quiet)
     note(f"wrote {out}", quiet)
