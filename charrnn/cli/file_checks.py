@@ -26,18 +26,18 @@ def refuse_to_read_stdin_twice(inputs: Sequence[Path]) -> None:
         raise UsageError("stdin (-) is named twice", "it can be read once: put one text into a file")
 
 
-def refuse_to_overwrite(
-    out: Path | None, names: RunNames, log: Path, inputs: Sequence[Path], force: bool
-) -> None:
-    """Errors: UsageError if results would replace what is read, or, without `force`, older results.
+def refuse_folder(path: Path, option: str = "--out") -> None:
+    """Errors: UsageError."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", f"name a file with {option}")
 
-    out: as the user gave it.
-    """
+
+def refuse_to_overwrite(names: RunNames, log: Path, inputs: Sequence[Path], force: bool) -> None:
+    """Errors: UsageError if results would replace what is read, or, without `force`, older results."""
     logs = [(log, "--log")] if log != STDIO else []
     checkpoints = [(names.best, "--out"), (names.last, "--out")]
-    for path, option in [(out or names.best, "--out"), *checkpoints, *logs]:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder", f"name a file with {option}")
+    for path, option in [*checkpoints, *logs]:
+        refuse_folder(path, option)
     if any(same(log, path) for path, _ in checkpoints):
         raise UsageError(f"{log} would be both checkpoint and log", "choose another --out or --log")
     for path, option in [*checkpoints, *logs]:
@@ -59,8 +59,7 @@ def same(a: Path, b: Path) -> bool:
 
 def refuse_output(out: Path, inputs: Sequence[Path], force: bool) -> None:
     """Errors: UsageError if a result would replace what is read, or, without `force`, an older one."""
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder", "name a file with --out")
+    refuse_folder(out)
     if out.exists() and not out.is_file():
         raise UsageError(f"{out} is no ordinary file", "choose another --out")
     if any(same(out, read) for read in inputs):

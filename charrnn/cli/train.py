@@ -14,7 +14,7 @@ from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig
 from ..parallel.ranks import start
 from ..system.stdio import name_of
 from .dry_run import show
-from .file_checks import refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
+from .file_checks import refuse_folder, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .options import option
 from .training_run import train as run
 
@@ -120,12 +120,14 @@ def train(
     model = ModelConfig(**{name: values[name] for name in vars(MODEL)})
     config = TrainConfig(**{name: values[name] for name in vars(TRAIN)})
     kind = f"from-{without_ending(init_from).name}" if init_from else cell + "-bytes" * (level == "byte")
+    if out and not ranks.rank:
+        refuse_folder(out)  # beside which NAME.npz would stand
     names = RunNames.of(out or default(name_of(corpus[0]), kind))
     log = log or names.log
     inputs = [*corpus, *filter(None, (val, init_from))]
     refuse_to_read_stdin_twice(inputs)
     if not ranks.rank:
-        refuse_to_overwrite(out, names, log, inputs, force or resume or dry_run)
+        refuse_to_overwrite(names, log, inputs, force or resume or dry_run)
 
     from ..training.setup import Request  # NumPy and Numba come with it
 
