@@ -44,6 +44,7 @@ def folder(tmp_path, trained) -> Path:
         (tmp_path / f"cut.{kind}").write_bytes(compress(ORDINARY.encode())[:-12])
     (tmp_path / "false.gz").write_text(ORDINARY)
     (tmp_path / "link.txt").symlink_to("short.txt")
+    (tmp_path / "link.npz").symlink_to("text.txt")
     return tmp_path
 
 
@@ -83,7 +84,7 @@ TRAIN = [
     (["text.txt", "--out", "mine.npz"], 2, ["mine.npz exists", "--force"]),
     (["text.txt", "--out", "a folder"], 2, ["a folder is a folder"]),
     (["text.txt", "--out", "."], 2, [". is a folder"]),
-    (["text.txt", "--out", "text.txt", "--force"], 2, ["text.txt is read by this run", "--out"]),
+    (["link.npz", "--out", "link", "--force"], 2, ["link.npz is read by this run", "--out"]),
     (["text.txt", "--log", "text.txt", "--force"], 2, ["text.txt is read by this run", "--log"]),
     (["text.txt", "--val", "mine.npz", "--out", "mine.npz", "--force"], 2, ["mine.npz is read", "--out"]),
     (["text.txt", "--val", "link.txt", "--log", "short.txt", "--force"], 2, ["short.txt is read", "--log"]),
@@ -95,7 +96,8 @@ TRAIN = [
     (["text.txt", "--resume"], 1, ["nothing to resume", "checkpoints/text-lstm.last.npz", "--out"]),
     (["text.txt", "--val", "odd.txt"], 1, ["odd.txt", "U+0416", "--unknown skip"]),
     (["text.txt", "--val", "missing.txt"], 1, ["no file missing.txt", "check the path"]),
-    (["text.txt", "--out", "x.jsonl"], 2, ["x.jsonl would be both"]),
+    (["text.txt", "--out", "x", "--log", "x.npz"], 2, ["x.npz would be both"]),
+    (["text.txt", "--out", "x.npz", "--log", "./x.last.npz"], 2, ["x.last.npz would be both"]),
     (["text.txt", "--out", "text.txt/x.npz"], 1, ["text.txt cannot be written"]),
     (["text.txt", "--out", "text.txt/x.npz", "--log", "x.jsonl"], 1, ["text.txt cannot be written"]),
     (["text.txt", "--out", "x.npz", "--log", "text.txt/x.jsonl"], 1, ["text.txt cannot be written"]),
