@@ -21,7 +21,7 @@ PACKAGE = Path(charrnn.__file__).parent
 LAYERS = [
     ("version",),
     ("errors",),
-    ("arrays",),
+    ("array_types",),
     ("kernels", "cells"),
     ("config",),
     ("system",),

@@ -167,7 +167,7 @@ def test_a_missing_matplotlib_is_one_line(folder):
 
 
 RC = {
-    "colours and sizes": b"axes.facecolor: red\nfont.size: 30\nlines.linewidth: 9\nsavefig.transparent: True\n",
+    "colours and sizes": b"axes.facecolor: red\nfont.size: 30\nsavefig.transparent: True\n",
     "an absent font": b"font.family: NoSuchFont\nfont.sans-serif: NorThis\n",
     "TeX and no label": b"text.usetex: True\naxes.formatter.use_mathtext: True\nsvg.fonttype: path\n",
     "wrong lines": b"backend: nonsense\nlines.linewidth: thick\nno colon\nno.such.key: 1\n",

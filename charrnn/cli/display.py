@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..scoring.metrics import bits
+from ..system.new_threads import can_start
 from ..training.events import (
     Compiled,
     End,
@@ -57,7 +58,7 @@ def display(quiet: bool, draw: Callable[[bool], Sampled]) -> Iterator[Callable[[
     console, figures = stderr(), Figures()
     with ExitStack() as stack:
         live = None
-        if console.is_terminal and not console.is_dumb_terminal:
+        if console.is_terminal and not console.is_dumb_terminal and can_start():
             live = Live(
                 console=console,
                 get_renderable=lambda: picture(figures, console.height),

@@ -81,7 +81,9 @@ def evaluate(
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
     refuse_to_read_stdin_twice(texts)
     refuse_unreadable(texts)  # before the first is scored, which may take long
-    scorer = TextScorer(load(checkpoint), config, Team(threads, ranks), ranks)
+    scorer = TextScorer(load(checkpoint), config, team := Team(threads, ranks), ranks)
+    if team.note:
+        note(team.note, quiet)
     with explain_compiling(quiet):
         scorer.compile_kernels()
     if per_line:

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import CharrnnError, ExitCode
 from ..parallel.ranks import current, rank_0_speaks
+from ..system.new_threads import can_start
 from ..version import __version__
 from . import bench, evaluate, explain, gradcheck, info, plot, sample, train
 from .options import spelled
@@ -44,6 +45,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -51,6 +53,9 @@ def options(
 ) -> None:
     if debug:
         os.environ["CHARRNN_DEBUG"] = "1"
+    if context.invoked_subcommand != "bench" or not can_start():  # PyTorch may use it too
+        # NumPy's products are few; its threads, one a core, end the program where there may be no more
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main() -> None:

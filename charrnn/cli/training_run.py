@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: Ranks) -> int:
     """Train, log and show it; the exit code."""
     from ..system.lock import output
+    from .console import note
     from .display import display
     from .stop_signals import Stopper
 
@@ -28,6 +29,8 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
     quiet = quiet or not first
     cells.find(request.model.cell)  # before a text is read that may be long
     trainer = _trainer(request, command, quiet, ranks)
+    if trainer.team.note:
+        note(trainer.team.note, quiet)
     for folder in {request.out.parent, log.parent} if first else ():
         make_folder(folder)
 

@@ -47,7 +47,7 @@ def draw(runs: Sequence[Run], over: str = "chars", kind: str = "png") -> bytes:
 
 @contextmanager
 def _defaults(settings: dict[str, Any]) -> Iterator[None]:
-    """Inside, matplotlib is as it was made, but for `settings`: what a user has set must not change a picture."""
+    """Inside, matplotlib is as it was made, but for `settings`: a user's own must not change a picture."""
     log = logging.getLogger("matplotlib")
     before = log.level
     log.setLevel(logging.ERROR)  # of a user's file it would tell every line that it cannot read

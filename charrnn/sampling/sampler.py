@@ -61,6 +61,7 @@ class Sampler:
         self._ids = self.vocabulary.encode(config.prime, "the prime", config.unknown)
         self.prime = self.vocabulary.decode(self._ids)  # as it is read
         self.skipped = len(config.prime) - len(self.prime)  # of its characters
+        self.note = ""  # of iterating, for the user
         self.stops: list[str] = []  # those that can occur, `searchable`
         for stop in config.stop:
             ids = self.vocabulary.encode(
@@ -76,7 +77,9 @@ class Sampler:
     def __iter__(self) -> Iterator[Block]:
         config, size, done = self.config, 1, 0
         buffers = [StopBuffer(self.vocabulary, self.stops) for _ in range(config.num)]
-        shards, cuts, team = self._start(), cut(config.num), Team(config.threads)
+        shards, cuts = self._start(), cut(config.num)
+        team = Team(config.threads, most=len(cuts))
+        self.note = team.note
 
         def draw(number: int) -> None:
             if not all(buffer.ended for buffer in buffers[cuts[number]]):
