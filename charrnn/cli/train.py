@@ -10,7 +10,7 @@ import typer
 
 from .. import cells
 from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig, TrainConfig
-from ..parallel.ranks import start
+from ..parallel.ranks import current
 from .dry_run import show
 from .file_checks import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .options import option
@@ -106,7 +106,7 @@ def train(
 
     Example: charrnn train corpus.txt --cell gru --hidden-size 512
     """
-    ranks = start()
+    ranks = current()
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     values = context.params | {"max_time": seconds(max_time)}
     model = ModelConfig(**{name: values[name] for name in vars(MODEL)})
