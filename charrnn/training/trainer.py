@@ -225,6 +225,11 @@ class Trainer:
                 return
             figures = _figures(metrics.loss)
             yield events.Evaluated(progress.step, self.epoch, "val", **figures, elapsed_s=clock.elapsed_s)
+            if not (math.isfinite(metrics.loss) or progress.best):
+                raise DivergedError(
+                    f"training diverged: at step {progress.step} the model overflows on the validation text",
+                    f"start again with a lower {field('lr')} (it was {self.config.lr:g})",
+                )
             progress.record(progress.step, figures["loss"])
         progress.pending = False
         if figures and progress.best and not figures["loss"] < progress.best["loss"]:
