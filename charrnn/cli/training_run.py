@@ -50,9 +50,9 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
         ):
             stopper.training = not first  # while kernels compile, rank 0 decides
             for event in trainer.run():
+                stopper.training |= isinstance(event, Compiled)
                 record(event)
                 show(event)
-                stopper.training |= isinstance(event, Compiled)
     code = ranks.allreduce_max(stopper.code)
     ranks.finish()
     return code

@@ -220,6 +220,7 @@ class Trainer:
         progress, figures = self.progress, {}
         progress.pending = True
         if self.plan.corpus["val"]:
+            yield events.Evaluating("val")
             metrics = self._metrics(self.network, self.plan.split.val)
             if metrics is None:
                 return
@@ -240,6 +241,14 @@ class Trainer:
         progress.stale = progress.rewinds = 0
         progress.best = {"step": progress.step, "epoch": self.epoch} | figures
         yield self.files.save_best(progress)
+
+    def _test(self, clock: Clock) -> Iterator[events.Event]:
+        yield events.Evaluating("test")
+        if metrics := self._metrics(self.files.best(), self.plan.split.test):
+            figures = _figures(metrics.loss)
+            yield events.Evaluated(
+                self.progress.step, self.epoch, "test", **figures, elapsed_s=clock.elapsed_s
+            )
 
     def _metrics(self, network: Network, ids: Ids) -> Metrics | None:
         """None if the run is to be stopped."""
@@ -268,11 +277,8 @@ class Trainer:
             yield from self._evaluate(clock)
         elif not self.progress.best or not self.plan.corpus["val"]:
             yield self.files.save_best(self.progress)
-        test = self.plan.corpus["test"] and reason != "interrupted"
-        if test and (metrics := self._metrics(self.files.best(), self.plan.split.test)):
-            yield events.Evaluated(
-                self.progress.step, self.epoch, "test", **_figures(metrics.loss), elapsed_s=clock.elapsed_s
-            )
+        if self.plan.corpus["test"] and reason != "interrupted":
+            yield from self._test(clock)
         yield self._end(clock, reason)
 
     def _end(self, clock: Clock, reason: str) -> events.Event:
