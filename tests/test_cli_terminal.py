@@ -153,10 +153,10 @@ def test_warnings_of_a_scheduler_are_no_second_signal(folder):
     slow = ["--hidden-size", 1000, "--seq-len", 400, "--batch-size", 32, "--out", "m.npz"]
     (folder / "text.txt").write_bytes(TEXT.encode() * 10)
     with terminal("train", "text.txt", *slow, cwd=folder) as tty:
-        tty.read(until="━")
+        tty.read(until="chars/s ")
         for name in ("SIGXCPU", "SIGXCPU", "SIGUSR1", "SIGTERM"):
             tty.process.send_signal(getattr(signal, name))
-            time.sleep(0.2)
+            time.sleep(0.05)  # all of them during one step
         assert tty.end() in (138, 152)  # those that came during a kernel are handled by number
     end = json.loads((folder / "m.jsonl").read_text().splitlines()[-1])
     assert (end["event"], end["reason"]) == ("end", "interrupted")
