@@ -66,6 +66,15 @@ class CheckpointError(CharrnnError):
     """A file that is no checkpoint, or one that could not be written."""
 
 
+class OverflowingModelError(CharrnnError):
+    """A model whose weights are finite, and what it makes of them is not."""
+
+    def __init__(self, where: str, what: str, remedy: str = "") -> None:
+        clip = f"a lower {field('lr')} or {field('clip_norm')}"
+        remedy = remedy or f"its weights are too large: train it again, with {clip}"
+        super().__init__(f"the model overflows at {where}: {what} is not finite", remedy)
+
+
 class DivergedError(CharrnnError):
     """Training left the finite numbers."""
 

@@ -43,6 +43,8 @@ def bench(
     names = cells.names() if cell == "all" else [cell]
     setups = (SETUPS[0], SETUPS[4]) if quick else SETUPS
     team = Team(threads)
+    if team.note:
+        note(team.note, quiet)
     top = peak(team)
     note(f"{team.threads} threads, peak {top / 1e9:.0f} GFLOP/s; medians of alternating runs", quiet)
     header = f"{'setup':<36} {'cell':<8} {'chars/s':>10} {'GFLOP/s':>8} {'share':>6}"

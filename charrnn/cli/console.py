@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from ..system.new_threads import start
 from .output import visible
 
 WIDE = 10_000  # columns where nothing is drawn: a line stays a line
@@ -78,7 +79,7 @@ def explain_compiling(quiet: bool = False) -> Iterator[None]:
 
     def begin() -> None:
         begun.append(time.monotonic())
-        timer.start()
+        start(timer)
 
     try:
         with when_compiling(begin):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..config import UNKNOWN, EvalConfig
-from ..parallel.ranks import ALONE, start
+from ..parallel.ranks import ALONE, current
 from ..system.stdio import name_of
 from .file_checks import refuse_to_read_stdin_twice
 from .options import option
@@ -67,7 +67,7 @@ def evaluate(
     from ..text.files import refuse_unreadable
     from .console import explain_compiling, note
 
-    ranks = start()
+    ranks = current()
     if stateless or dynamic:  # what only one can do
         ranks.finish()
         if ranks.rank:
@@ -81,7 +81,9 @@ def evaluate(
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
     refuse_to_read_stdin_twice(texts)
     refuse_unreadable(texts)  # before the first is scored, which may take long
-    scorer = TextScorer(load(checkpoint), config, Team(threads, ranks), ranks)
+    scorer = TextScorer(load(checkpoint), config, team := Team(threads, ranks), ranks)
+    if team.note:
+        note(team.note, quiet)
     with explain_compiling(quiet):
         scorer.compile_kernels()
     if per_line:

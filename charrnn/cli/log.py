@@ -10,7 +10,7 @@ from types import TracebackType
 from ..errors import CharrnnError
 from ..system.lock import hold
 from ..system.stdio import STDIO, name_of
-from ..training.events import Event, Start, Step
+from ..training.events import Evaluating, Event, Start, Step
 from .output import json_line
 
 EVERY = 10  # steps between those that are logged
@@ -46,6 +46,8 @@ class JsonLog:
             self._held.close()
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, Evaluating):  # for the eye: its end is logged
+            return
         if isinstance(event, Start):
             self._last = event.total_steps
         if isinstance(event, Step) and event.step % EVERY and event.step not in (1, self._last):

@@ -123,6 +123,8 @@ def sample(
         write_lines(sampler, {"seed": config.seed, "prime": sampler.prime}, num)
     else:
         write_texts(sampler, sampler.prime if echo else "", unescaped(separator, level), num)
+    if sampler.note:
+        note(sampler.note, quiet)
 
 
 def in_order(blocks: Iterable[Block], num: int) -> Iterator[tuple[int, str, list[float], bool]]:

@@ -11,7 +11,7 @@ import typer
 from .. import cells
 from ..checkpoint.names import RunNames, default, without_ending
 from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig, TrainConfig
-from ..parallel.ranks import start
+from ..parallel.ranks import current
 from ..system.stdio import name_of
 from .dry_run import show
 from .file_checks import refuse_folder, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
@@ -114,7 +114,7 @@ def train(
 
     Example: charrnn train corpus.txt --cell gru --hidden-size 512
     """
-    ranks = start()
+    ranks = current()
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     values = context.params | {"max_time": seconds(max_time)}
     model = ModelConfig(**{name: values[name] for name in vars(MODEL)})

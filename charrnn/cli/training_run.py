@@ -29,6 +29,8 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
     quiet = quiet or not first
     cells.find(request.model.cell)  # before a text is read that may be long
     trainer = _trainer(request, command, quiet, ranks)
+    if trainer.team.note:
+        note(trainer.team.note, quiet)
     for folder in {request.out.parent, log.parent} if first else ():
         make_folder(folder)
 
@@ -50,9 +52,9 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
                 note(text, quiet)
             stopper.training = not first  # while kernels compile, rank 0 decides
             for event in trainer.run():
+                stopper.training |= isinstance(event, Compiled)
                 record(event)
                 show(event)
-                stopper.training |= isinstance(event, Compiled)
     code = ranks.allreduce_max(stopper.code)
     ranks.finish()
     return code

@@ -97,6 +97,14 @@ class Sampled(Event):
 
 
 @dataclass(frozen=True)
+class Evaluating(Event):
+    """A text that is not trained on is about to be read, which may take long.  Not in the log."""
+
+    name = "evaluating"
+    split: str  # val or test
+
+
+@dataclass(frozen=True)
 class Evaluated(Event):
     """The loss on a text that is not trained on."""
 

@@ -225,11 +225,17 @@ class Trainer:
         progress, figures = self.progress, {}
         progress.pending = True
         if self.plan.corpus["val"]:
+            yield events.Evaluating("val")
             metrics = self._metrics(self.network, self.plan.split.val)
             if metrics is None:
                 return
             figures = _figures(metrics.loss)
             yield events.Evaluated(progress.step, self.epoch, "val", **figures, elapsed_s=clock.elapsed_s)
+            if not (math.isfinite(metrics.loss) or progress.best):
+                raise DivergedError(
+                    f"training diverged: at step {progress.step} the model overflows on the validation text",
+                    f"start again with a lower {field('lr')} (it was {self.config.lr:g})",
+                )
             progress.record(progress.step, figures["loss"])
         progress.pending = False
         if figures and progress.best and not figures["loss"] < progress.best["loss"]:
@@ -240,6 +246,14 @@ class Trainer:
         progress.stale = progress.rewinds = 0
         progress.best = {"step": progress.step, "epoch": self.epoch} | figures
         yield self.files.save_best(progress)
+
+    def _test(self, clock: Clock) -> Iterator[events.Event]:
+        yield events.Evaluating("test")
+        if metrics := self._metrics(self.files.best(), self.plan.split.test):
+            figures = _figures(metrics.loss)
+            yield events.Evaluated(
+                self.progress.step, self.epoch, "test", **figures, elapsed_s=clock.elapsed_s
+            )
 
     def _metrics(self, network: Network, ids: Ids) -> Metrics | None:
         """None if the run is to be stopped."""
@@ -268,11 +282,8 @@ class Trainer:
             yield from self._evaluate(clock)
         elif not self.progress.best or not self.plan.corpus["val"]:
             yield self.files.save_best(self.progress)
-        test = self.plan.corpus["test"] and reason != "interrupted"
-        if test and (metrics := self._metrics(self.files.best(), self.plan.split.test)):
-            yield events.Evaluated(
-                self.progress.step, self.epoch, "test", **_figures(metrics.loss), elapsed_s=clock.elapsed_s
-            )
+        if self.plan.corpus["test"] and reason != "interrupted":
+            yield from self._test(clock)
         yield self._end(clock, reason)
 
     def _end(self, clock: Clock, reason: str) -> events.Event:
