@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
 
 class CharrnnError(Exception):
-    """Something a user can mend.  `remedy` says how.
+    """Something a user can mend; its text ends in the remedy.
 
     Texts name fields by `field`: str() shows them as Python spells them, `spelled` as another does.
     """
@@ -32,14 +32,17 @@ class CharrnnError(Exception):
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem, remedy)
-        self.problem, self.remedy = problem, remedy
+        self._problem, self._remedy = problem, remedy
 
     def __str__(self) -> str:
         return self.spelled(lambda name, value: f"{name}={value}" if value else name)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     def spelled(self, spell: Callable[[str, str], str]) -> str:
         """One line, with fields as `spell` writes a name and a value, which is mostly empty."""
-        line = f"{self.problem}; {self.remedy}" if self.remedy else self.problem
+        line = f"{self._problem}; {self._remedy}" if self._remedy else self._problem
         return FIELD.sub(lambda found: spell(found[1], found[2] or ""), line)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from .. import cells
+from ..config import at_least
 from .options import option
 
 
@@ -38,6 +39,7 @@ def bench(
     from ..parallel.threads import Team
     from .console import note
 
+    at_least("threads", threads, 0)
     if vs and find_spec("torch") is None:
         raise UsageError("PyTorch is not installed", "pip install torch, or leave --vs out")
     names = cells.names() if cell == "all" else [cell]

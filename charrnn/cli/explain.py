@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..config import UNKNOWN, EvalConfig, at_least, symbol
+from ..system.stdio import STDIO
 from .file_checks import make_folder, refuse_output
 from .options import option
 from .output import write
@@ -48,7 +49,7 @@ def explain(
     Example: charrnn explain ckpt.npz text.txt -o page.html
     """
     at_least("top", top, 1)
-    to_file = out is not None and str(out) != "-"
+    to_file = out is not None and out != STDIO
     if out and to_file:
         refuse_output(out, [checkpoint, text], force)
         make_folder(out.parent, "--out")
@@ -83,7 +84,7 @@ def write_page(explained: Explanation, out: Path, quiet: bool = False) -> int:
     from .console import note
 
     page = render(data(explained))
-    if str(out) == "-":
+    if out == STDIO:
         write(page)
     else:
         lacking: set[str] = set()

@@ -22,7 +22,7 @@ def seconds(text: str) -> float:
 
 def refuse_to_read_stdin_twice(inputs: Sequence[Path]) -> None:
     """Errors: UsageError."""
-    if [*map(str, inputs)].count("-") > 1:
+    if [*inputs].count(STDIO) > 1:
         raise UsageError("stdin (-) is named twice", "it can be read once: put one text into a file")
 
 

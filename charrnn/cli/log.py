@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import CharrnnError
-from ..system.lock import hold
 from ..system.stdio import STDIO, name_of
 from ..training.events import Evaluating, Event, Start, Step
 from .output import json_line
@@ -28,16 +27,20 @@ class JsonLog:
         if self.path == STDIO:
             self._file = sys.stdout
             return self
+        from ..system.lock import hold_open
+
         try:
             self._file = self._held.enter_context(self.path.open("a", encoding="utf-8"))
             if self.path.is_file():  # and no device, which several runs may share
-                self.lacking = self._held.enter_context(hold(self.path))
+                self.lacking = hold_open(self.path, self._file.fileno())
                 self._file.truncate(_whole_lines(self.path) if self._append else 0)
         except BlockingIOError:
+            self._held.close()
             raise CharrnnError(
                 f"another run is writing to {self.path}", "choose another --log, or end that run"
             ) from None
         except OSError as error:
+            self._held.close()
             raise self._failure(error) from None
         return self
 

@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a model that goes on learning from the text that it predictions.
+"""Dynamic evaluation: a model that goes on learning from the text that it scores.
 
 Mikolov et al. 2010; Krause et al. 2018. Each character is scored before it is learned from.
 """
@@ -18,7 +18,7 @@ CLIP = 1.0  # norm of a gradient
 
 
 class DynamicReader:
-    """As `evaluation.Reader`, with a step of RMSProp on each chunk after it was scored."""
+    """As `reader.Reader`, with a step of RMSProp on each chunk after it was scored."""
 
     def __init__(self, network: Network, lr: float):
         """network: a copy of it learns.  lr: learning rate."""

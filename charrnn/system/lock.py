@@ -1,4 +1,4 @@
-"""A name that one process at a time may hold."""
+"""What one process at a time may hold: a name, or an open file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, Timeout, lock_descriptor
 
 from .atomic import LACKING
 
@@ -30,12 +30,7 @@ def hold(path: Path) -> Iterator[str]:
     except Timeout:
         raise BlockingIOError(f"{path} is held") from None
     except OSError as error:
-        if error.errno not in UNLOCKED:
-            raise
-        lacking = (
-            f"{path.parent} is on a file system without locks ({error.strerror}): nothing keeps another run "
-            "from writing to the same files"
-        )
+        lacking = _lacking(path, error)
     try:
         yield lacking
     finally:
@@ -43,3 +38,26 @@ def hold(path: Path) -> Iterator[str]:
             name.unlink()
         with suppress(OSError):  # the end of the process releases it too
             lock.release()
+
+
+def hold_open(path: Path, file: int) -> str:
+    """Hold an open file, by whatever name others may open it, until it is closed.
+
+    Returns and errors: as `hold`.
+    """
+    try:
+        held = lock_descriptor(file, blocking=False)
+    except OSError as error:
+        return _lacking(path, error)
+    if not held:
+        raise BlockingIOError(f"{path} is held")
+    return ""
+
+
+def _lacking(path: Path, error: OSError) -> str:
+    if error.errno not in UNLOCKED:
+        raise error
+    return (
+        f"{path.parent} is on a file system without locks ({error.strerror}): nothing keeps another run "
+        "from writing to the same files"
+    )

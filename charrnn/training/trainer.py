@@ -61,7 +61,7 @@ class Trainer:
         self.network = network or Network(plan.model, len(plan.vocabulary), seed=self.config.seed)
         self.team = Team(self.config.threads, ranks)
         self.learner = Learner(
-            self.network, plan.batch_size, plan.streams.longest, self.config, self.team, ranks
+            self.network, plan.global_batch_size, plan.streams.longest, self.config, self.team, ranks
         )
         self.learner.spread()
         self.progress = Progress()
@@ -129,7 +129,7 @@ class Trainer:
             ranks=self.ranks.size,
             seed=self.config.seed,
             version=__version__,
-            batch_size=self.plan.batch_size,
+            batch_size=self.plan.global_batch_size,
             total_steps=self.plan.total_steps,
             steps_per_epoch=self.plan.streams.chunks,
         )
@@ -175,7 +175,7 @@ class Trainer:
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step, progress.updates)
         progress.step += 1
         progress.updates += learned
-        chars = self.plan.batch_size * inputs.shape[1]
+        chars = self.plan.global_batch_size * inputs.shape[1]
         progress.chars += chars
         seconds = time.perf_counter() - begun
         clock.train_s += seconds
