@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..scoring.metrics import bits
+from ..system.terminal import legible
 from ..training.events import (
     Compiled,
     End,
@@ -29,7 +30,6 @@ from ..training.events import (
 )
 from ..training.samples import TEMP
 from .console import explain_compiling, stderr
-from .output import visible
 from .run_figures import Figures, duration, says
 from .sparkline import sparkline
 
@@ -113,7 +113,7 @@ class Narrator:
                 self.console.print(f"back at step {event.step}, the last good state, with {rate}")
             case Sampled():
                 self.console.print(Text(f"sample at step {event.step:,}:", style="dim"))
-                self.console.print(Text(visible(event.text, keep="\n\t"), style="italic"), soft_wrap=True)
+                self.console.print(Text(legible(event.text), style="italic"), soft_wrap=True)
             case End():
                 self._summarise(event)
 
@@ -183,7 +183,7 @@ def picture(figures: Figures, height: int) -> RenderableType:
 
 def framed(sample: Sampled, height: int | None = None) -> Panel:
     """A sample in a frame of its own."""
-    text = Text(visible(sample.text, keep="\n\t"), style="italic")
+    text = Text(legible(sample.text), style="italic")
     above = Text(f"sample at step {sample.step:,}", style="dim")
     return Panel(text, title=above, title_align="left", border_style="dim", height=height)
 

@@ -7,7 +7,10 @@ import os
 import sys
 from typing import Any
 
+from ..system.terminal import LegibleStream
 from ..system.terminal import visible as visible
+
+_TERMINAL = LegibleStream()
 
 
 def open_closed_streams() -> None:
@@ -33,10 +36,13 @@ def drop_unwritten() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def write(text: str) -> None:
-    """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal."""
+def write(text: str, last: bool = False) -> None:
+    """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal.
+
+    last: nothing comes after, for which the half of a line end would wait.
+    """
     if sys.stdout.isatty():
-        text = visible(text, keep="\n\t")
+        text = _TERMINAL.show(text, last)
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
 
