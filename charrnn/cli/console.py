@@ -14,6 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from ..errors import spelled
+from .options import spelled as as_option
 from .output import visible
 
 WIDE = 10_000  # columns where nothing is drawn: a line stays a line
@@ -58,7 +60,7 @@ def console(stream: Any) -> Console:
 
 def note(text: str, quiet: bool = False) -> None:
     if not quiet:
-        stderr().print(Text(visible(text), style="dim"), soft_wrap=True)
+        stderr().print(Text(visible(spelled(text, as_option)), style="dim"), soft_wrap=True)
 
 
 def fail(text: str) -> None:

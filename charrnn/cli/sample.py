@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import UNKNOWN, SampleConfig
+from ..config import ENCODING_ERRORS, UNKNOWN, SampleConfig
 from ..errors import UsageError
 from .options import option
 from .output import json_line, write
@@ -31,6 +31,14 @@ def sample(
     prime: Annotated[str, option("Text", "Text to go on from.")] = DEFAULT.prime,
     prime_file: Annotated[Path | None, option("Text", "A file to go on from; - is stdin.")] = None,
     encoding: Annotated[str, option("Text", "Of --prime-file.")] = "utf-8",
+    encoding_errors: Annotated[
+        str,
+        option(
+            "Text",
+            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
+            choices=ENCODING_ERRORS,
+        ),
+    ] = "strict",
     unknown: Annotated[
         str,
         option(
@@ -83,18 +91,20 @@ def sample(
     from ..checkpoint.reading import load
     from ..sampling.sampler import Sampler
     from ..text import corpus
+    from ..text.notes import Notes
     from .console import explain_compiling, note
 
-    model = load(checkpoint)
+    model, notes = load(checkpoint), Notes()
     if prime_file:
-        text = corpus.load([prime_file], encoding, model.vocabulary.level)
+        text = corpus.load([prime_file], encoding, model.vocabulary.level, encoding_errors, notes=notes)
         config = replace(config, prime=text.vocabulary.decode(text.ids))
     sampler = Sampler(model, config, logprobs=form == "jsonl")
     if form == "jsonl" and not length and not sampler.stops:
         raise UsageError("--length is 0 and --format jsonl", "name a --stop that can occur")
     with explain_compiling(quiet):
         sampler.compile_kernels()
-    note(f"seed {config.seed}", quiet)
+    for said in (f"seed {config.seed}", *notes):
+        note(said, quiet)
     if sampler.skipped:
         note(f"{sampler.skipped} characters of the prime, which the model does not know, skipped", quiet)
     if form == "jsonl":
@@ -129,6 +139,7 @@ def write_texts(blocks: Iterable[Block], prime: str, separator: str, num: int) -
                 write(separator + prime)
     finally:
         if sys.stdout.isatty():
+            write("", last=True)
             write("\n")
 
 
