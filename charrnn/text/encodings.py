@@ -24,7 +24,7 @@ FLAWED = 0.02  # share of flaws above which a text is not what people write
 # the letters that texts are mostly made of
 RUSSIAN = "\u043e\u0435\u0430\u0438\u043d\u0442\u0441\u0440\u0432\u043b\u0456"
 GREEK = "\u03b1\u03bf\u03b9\u03b5\u03c4\u03c3\u03bd\u03b7\u03c5\u03c1\u03c0\u03ba\u03c2"
-HEBREW = "\u05d9\u05d4\u05d5\u05dc\u05d0\u05de\u05e8\u05ea\u05d1\u05e9\u05e0"
+HEBREW = "\u05d9\u05d4\u05d5\u05dc\u05d0\u05de\u05e8\u05ea\u05d1\u05e9\u05e0\u05dd\u05d3"
 THAI = "\u0e32\u0e19\u0e23\u0e01\u0e40\u0e07\u0e2d\u0e21\u0e22\u0e25\u0e27\u0e17"
 COMMON = frozenset(" \n\t.,\u3000\u3001\u3002\uff0c" + "aeiontrs" + "\u0430\u0435\u0438\u043e")
 CONTROLS = re.compile(rb"[\0-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")

@@ -127,7 +127,7 @@ def _look(head: bytes, source: Source, encoding: str) -> None:
     if found := kind(head, source.path, source.packed):
         raise TextError(f"{source.name} is {found.name}, not a text", found.advice(source.path))
     asked = codecs.lookup(encoding).name
-    if asked not in ("utf-8", "utf-8-sig") and not head.isascii() and decoded(head, "utf-8"):
+    if asked not in ("utf-8", "utf-8-sig") and not (decoded(head, "utf-8") or "").isascii():
         source.notes.add("utf-8", f"{source.name} would be UTF-8 too; it is read as {encoding.upper()}")
     if asked in DISGUISED:
         return
