@@ -1,4 +1,4 @@
-"""Encodings: the one that fits is named, none that does not; bad bytes are replaced or left out, and counted."""
+"""Encodings: the one that fits is named, none that does not; bad bytes have a lenient way."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from reading import printed, read, written
 from charrnn.checkpoint import reading
 from charrnn.errors import TextError
 from charrnn.inspection import explanation
+from charrnn.system.terminal import LegibleStream
 from charrnn.text import corpus, source
 from charrnn.text.notes import Notes
 from charrnn.text.vocabulary import Vocabulary
@@ -116,3 +117,19 @@ def test_a_text_to_explain_is_looked_at_too(tmp_path, saved):
     assert found.ids.tolist() == [1, 2, 3, 1, 0] and len([*notes]) == 1
     with pytest.raises(TextError, match="PDF"):
         explanation.read(written(tmp_path, b"%PDF-1.4\n"), model)
+
+
+@pytest.mark.parametrize(
+    "parts, shown",
+    [
+        (["a\r\nb"], "a\nb"),
+        (["a\r", "\nb"], "a\nb"),
+        (["a\r", "", "b\r"], "a\\rb\\r"),
+        (["a\r\r", "\n"], "a\\r\n"),
+        (["\r", "\r\n\n"], "\\r\n\n"),
+        (["\x1b[2J\r"], "\\x1b[2J\\r"),
+    ],
+)
+def test_a_line_end_that_comes_in_two_parts_is_one_on_a_terminal(parts, shown):
+    stream = LegibleStream()
+    assert "".join(map(stream.show, parts)) + stream.show("", last=True) == shown
