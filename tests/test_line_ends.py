@@ -94,6 +94,11 @@ def test_the_form_of_a_character_that_the_model_knows_is_named(tmp_path, known, 
         vocabulary.encode(text[part], "the prime")
 
 
+def test_a_mark_whose_letter_the_model_knows_is_part_of_a_character_that_it_knows():
+    with pytest.raises(TextError, match=r"U\+0301.*form \(NFC\) that the model knows"):
+        Vocabulary.of("the caf\u00e9").encode("cafe\u0301")
+
+
 @pytest.mark.parametrize("text", ["x\u0301", "\u0301", "\u00e8", "e\u0302", "\u6f22", "\U0001f600"])
 def test_no_form_is_named_where_none_is_known(text):
     with pytest.raises(TextError, match="never saw") as caught:
