@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from program import ENDLESS, SMALL, TEXT, run, started, terminal, wait
+from program import ENDLESS, SMALL, TEXT, UNIX, run, started, terminal, wait
 
 from charrnn.checkpoint.reading import load
 
@@ -17,7 +17,6 @@ pytest_plugins = ["trained"]
 
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
 CURSOR_OFF, CURSOR_ON = "\x1b[?25l", "\x1b[?25h"
-UNIX = TEXT.replace("\r\n", "\n")  # of which there is nothing to note
 STEPS = [*SMALL, "--max-steps", "3", "--out", "m.npz"]
 
 
