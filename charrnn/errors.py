@@ -43,12 +43,17 @@ class CharrnnError(Exception):
     def spelled(self, spell: Callable[[str, str], str]) -> str:
         """One line, with fields as `spell` writes a name and a value, which is mostly empty."""
         line = f"{self._problem}; {self._remedy}" if self._remedy else self._problem
-        return FIELD.sub(lambda found: spell(found[1], found[2] or ""), line)
+        return spelled(line, spell)
 
 
 def field(name: str, value: str = "") -> str:
     """A field of a configuration, or a parameter, in an error's text; value: what it should be set to."""
     return f"\0{name}={value}\0" if value else f"\0{name}\0"
+
+
+def spelled(text: str, spell: Callable[[str, str], str]) -> str:
+    """A text with its fields as `spell` writes a name and a value."""
+    return FIELD.sub(lambda found: spell(found[1], found[2] or ""), text)
 
 
 class UsageError(CharrnnError):

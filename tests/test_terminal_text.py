@@ -6,8 +6,7 @@ import unicodedata
 
 import pytest
 
-from charrnn.cli import output
-from charrnn.system.terminal import visible, whole
+from charrnn.system.terminal import LegibleStream, visible, whole
 
 ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 TEXAS = "\U0001f3f4\U000e0075\U000e0073\U000e0074\U000e0078\U000e007f"
@@ -128,9 +127,9 @@ def test_every_character_is_shown_or_escaped_by_its_category():
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_a_flag_comes_whole_however_a_text_is_cut(size):
     text = f"See {ENGLAND}{TEXAS}, \U0001f3f4, \U000e0061 and {ENGLAND[:-1]}!"
-    screen = output.Screen()
-    shown = "".join(screen.shown(text[at : at + size]) for at in range(0, len(text), size))
-    assert shown + screen.shown("\n") == visible(text) + "\n"
+    screen = LegibleStream()
+    shown = "".join(screen.show(text[at : at + size]) for at in range(0, len(text), size))
+    assert shown + screen.show("\n") == visible(text) + "\n"
     assert shown.startswith(f"See {ENGLAND}{TEXAS}, ")
 
 

@@ -14,7 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from ..errors import spelled
 from ..system.new_threads import start
+from .options import spelled as as_option
 from .output import visible
 
 WIDE = 10_000  # columns where nothing is drawn: a line stays a line
@@ -60,7 +62,7 @@ def console(stream: Any) -> Console:
 def note(text: str, quiet: bool = False) -> None:
     """A line for people; nothing for no text."""
     if text and not quiet:
-        stderr().print(Text(visible(text), style="dim"), soft_wrap=True)
+        stderr().print(Text(visible(spelled(text, as_option)), style="dim"), soft_wrap=True)
 
 
 def fail(text: str) -> None:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from ..scoring.metrics import bits
 from ..system.new_threads import can_start, start
+from ..system.terminal import legible
 from ..training.events import (
     Compiled,
     End,
@@ -32,7 +33,6 @@ from ..training.events import (
 )
 from ..training.samples import TEMP
 from .console import explain_compiling, note, stderr
-from .output import visible
 from .run_figures import Figures, duration, says
 from .sparkline import sparkline
 
@@ -125,7 +125,7 @@ class Narrator:
                 self.console.print(f"back at step {event.step}, the last good state, with {rate}")
             case Sampled():
                 self.console.print(Text(f"sample at step {event.step:,}:", style="dim"))
-                self.console.print(Text(visible(event.text, keep="\n\t"), style="italic"), soft_wrap=True)
+                self.console.print(Text(legible(event.text), style="italic"), soft_wrap=True)
             case End():
                 self._summarise(event)
 
@@ -207,7 +207,7 @@ def picture(figures: Figures, height: int) -> RenderableType:
 
 def framed(sample: Sampled, height: int | None = None) -> Panel:
     """A sample in a frame of its own."""
-    text = Text(visible(sample.text, keep="\n\t"), style="italic")
+    text = Text(legible(sample.text), style="italic")
     above = Text(f"sample at step {sample.step:,}", style="dim")
     return Panel(text, title=above, title_align="left", border_style="dim", height=height)
 

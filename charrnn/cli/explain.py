@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import UNKNOWN, EvalConfig, at_least, symbol
+from ..config import ENCODING_ERRORS, UNKNOWN, EvalConfig, at_least, symbol
 from ..system.stdio import STDIO
 from .file_checks import make_folder, refuse_output
 from .options import option
@@ -33,6 +33,14 @@ def explain(
         ),
     ] = DEFAULT.unknown,
     encoding: Annotated[str, option("Text", "Of the text.")] = DEFAULT.encoding,
+    encoding_errors: Annotated[
+        str,
+        option(
+            "Text",
+            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
+            choices=ENCODING_ERRORS,
+        ),
+    ] = DEFAULT.encoding_errors,
     out: Annotated[
         Path | None,
         option("Output", "A page for browsers, in place of the terminal; - is stdout.", "--out", "-o"),
@@ -56,15 +64,18 @@ def explain(
 
     from ..checkpoint.reading import load
     from ..inspection import explanation as library  # with it come NumPy and Numba
+    from ..text.notes import Notes
     from .console import explain_compiling, note
 
-    model = load(checkpoint)
-    ids, places, skipped = library.read(text, model, encoding, unknown)
+    model, notes = load(checkpoint), Notes()
+    ids, places, skipped = library.read(text, model, encoding, unknown, encoding_errors, notes)
     with explain_compiling(quiet):
         library.compile_kernels(model, page=out is not None)
     explained = library.explain(model, ids, checkpoint.name, top, places)
     per = symbol(model.vocabulary.level)
     note(f"{explained.summary}; {explained.bits[1:].mean():.4f} bits per {per}", quiet)
+    for said in notes:
+        note(said, quiet)
     if skipped:
         note(f"{skipped:,} characters that the model never saw were left out", quiet)
     if out:

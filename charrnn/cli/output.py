@@ -9,10 +9,12 @@ import re
 import sys
 from typing import Any
 
+from ..system.terminal import LegibleStream
 from ..system.terminal import visible as visible
-from ..system.terminal import whole
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+
+_TERMINAL = LegibleStream()
 
 
 def open_closed_streams() -> None:
@@ -38,26 +40,13 @@ def drop_unwritten() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class Screen:
-    """A terminal, which text reaches in blocks; a flag, of several characters, comes whole."""
+def write(text: str, last: bool = False) -> None:
+    """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal.
 
-    def __init__(self) -> None:
-        self._held = ""
-
-    def shown(self, text: str) -> str:
-        text = self._held + text
-        end = whole(text)
-        self._held = text[end:]
-        return visible(text[:end], keep="\n\t")
-
-
-SCREEN = Screen()
-
-
-def write(text: str) -> None:
-    """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal."""
+    last: nothing comes after, for which the half of a line end would wait.
+    """
     if sys.stdout.isatty():
-        text = SCREEN.shown(text)
+        text = _TERMINAL.show(text, last)
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
 

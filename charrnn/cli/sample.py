@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import UNKNOWN, SampleConfig
+from ..config import ENCODING_ERRORS, UNKNOWN, SampleConfig
 from ..errors import UsageError
 from .escapes import unescaped
 from .options import option
@@ -38,6 +38,14 @@ def sample(
         option("Text", "Leave out the line end that a prime ends in, as echo writes one.", "--trim-prime"),
     ] = False,
     encoding: Annotated[str, option("Text", "Of --prime-file.")] = "utf-8",
+    encoding_errors: Annotated[
+        str,
+        option(
+            "Text",
+            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
+            choices=ENCODING_ERRORS,
+        ),
+    ] = "strict",
     unknown: Annotated[
         str,
         option(
@@ -94,12 +102,13 @@ def sample(
     from ..checkpoint.reading import load
     from ..sampling.sampler import Sampler
     from ..text import corpus
+    from ..text.notes import Notes
     from .console import explain_compiling, note, stderr
 
-    model = load(checkpoint)
+    model, notes = load(checkpoint), Notes()
     level = model.vocabulary.level
     if prime_file:
-        text = corpus.load([prime_file], encoding, level)
+        text = corpus.load([prime_file], encoding, level, encoding_errors, notes=notes)
         config = replace(config, prime=text.vocabulary.decode(text.ids))
         ends = config.prime.endswith("\n")
         if ends and not trim_prime and stderr().is_terminal:
@@ -116,7 +125,8 @@ def sample(
         raise UsageError("--length is 0 and --format jsonl", "name a --stop that can occur")
     with explain_compiling(quiet):
         sampler.compile_kernels()
-    note(f"seed {config.seed}", quiet)
+    for said in (f"seed {config.seed}", *notes):
+        note(said, quiet)
     if sampler.skipped:
         note(f"{sampler.skipped} characters of the prime, which the model does not know, skipped", quiet)
     if form == "jsonl":
@@ -153,6 +163,7 @@ def write_texts(blocks: Iterable[Block], prime: str, separator: str, num: int) -
                 write(separator + prime)
     finally:
         if sys.stdout.isatty():
+            write("", last=True)
             write("\n")
 
 

@@ -10,7 +10,17 @@ import typer
 
 from .. import cells
 from ..checkpoint.names import RunNames, default, without_ending
-from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig, TrainConfig
+from ..config import (
+    DTYPES,
+    ENCODING_ERRORS,
+    JOIN,
+    LEVELS,
+    OPTIMIZERS,
+    SCHEDULES,
+    UNKNOWN,
+    ModelConfig,
+    TrainConfig,
+)
 from ..parallel.ranks import current
 from ..system.stdio import name_of
 from .dry_run import show
@@ -25,9 +35,27 @@ def train(
     context: typer.Context,
     corpus: Annotated[
         list[Path],
-        typer.Argument(metavar="CORPUS", help="Text files (also .gz .bz2 .xz), read as one; - is stdin."),
+        typer.Argument(
+            metavar="CORPUS", help="Text files (also in gzip, bzip2, xz), read as one; - is stdin."
+        ),
     ],
     encoding: Annotated[str, option("Data", "Of the corpus and of --val.")] = TRAIN.encoding,
+    encoding_errors: Annotated[
+        str,
+        option(
+            "Data",
+            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
+            choices=ENCODING_ERRORS,
+        ),
+    ] = TRAIN.encoding_errors,
+    join: Annotated[
+        str,
+        option(
+            "Data",
+            "Between files, where one ends without a line end: newline or nothing; with bytes nothing.",
+            choices=JOIN,
+        ),
+    ] = TRAIN.join,
     level: Annotated[str, option("Data", "char or byte: what is predicted.", choices=LEVELS)] = TRAIN.level,
     val_fraction: Annotated[float, option("Data", "The tail that validates; 0: none.")] = TRAIN.val_fraction,
     val: Annotated[Path | None, option("Data", "A text that validates, in place of the tail.")] = None,

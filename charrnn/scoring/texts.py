@@ -18,6 +18,7 @@ from ..parallel.threads import Team
 from ..system.stdio import name_of
 from ..text.blocks import NEWLINE, of_size, whole_lines
 from ..text.corpus import known_blocks
+from ..text.notes import Notes
 from .dynamic_evaluation import DynamicReader
 from .metrics import Metrics, Predictions, Tally
 from .pieces import Piece, in_lines
@@ -36,6 +37,7 @@ class TextScorer:
         ranks.broadcast((self._network.config, self._network.vocab_size))
         ranks.broadcast_array(self._network.flat)
         self.skipped = 0  # characters so far that the model never saw
+        self.notes = Notes()  # of the texts so far
 
     def compile_kernels(self) -> None:
         """Run every kernel once."""
@@ -77,8 +79,10 @@ class TextScorer:
 
         size: of all but the last, for the same figures to the last bit however a text arrives; 0: any.
         """
-        alone, reader, before = self._config.stateless, self._reader(), 0
-        blocks = known_blocks(path, self.vocabulary, self._config.encoding, self._config.unknown)
+        alone, reader, before, config = self._config.stateless, self._reader(), 0, self._config
+        blocks = known_blocks(
+            path, self.vocabulary, config.encoding, config.unknown, config.encoding_errors, self.notes
+        )
         blocks = of_size(blocks, size) if size else blocks
         for points, known in whole_lines(blocks) if alone else blocks:
             ids = self.vocabulary.ids_of(points[known])

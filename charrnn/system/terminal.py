@@ -14,7 +14,7 @@ TO_COME = ((0x1F000, 0x1FFFD), (0x20000, 0x2FFFD), (0x30000, 0x3FFFD))
 # a flag is a black flag, letters and digits that are not seen, and their end; alone they could hide a text
 BLACK_FLAG, TAGS, END = "\U0001f3f4", "\U000e0030-\U000e0039\U000e0061-\U000e007a", "\U000e007f"
 FLAG = re.compile(f"{BLACK_FLAG}[{TAGS}]{{3,6}}{END}")
-FLAG_BEGUN = re.compile(f"{BLACK_FLAG}[{TAGS}]{{0,6}}$")
+BEGUN = re.compile(rf"({BLACK_FLAG}[{TAGS}]{{0,6}}|\r)\Z")  # a flag, or a line end of two characters
 SEEN = re.compile(f"[{SPELLING}{SIGNS}]")
 
 
@@ -37,8 +37,8 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def whole(text: str) -> int:
-    """How much of a text that goes on ends in no flag cut short."""
-    begun = FLAG_BEGUN.search(text)
+    """How much of a text that goes on ends in nothing cut short."""
+    begun = BEGUN.search(text)
     return begun.start() if begun else len(text)
 
 
@@ -51,6 +51,25 @@ def _harmless(character: str) -> bool:
         case "Cn":
             return any(first <= ord(character) <= last for first, last in TO_COME)
     return False
+
+
+def legible(text: str) -> str:
+    r"""Text of several lines, `visible`; its line ends may be \r\n."""
+    return visible(text.replace("\r\n", "\n"), keep="\n\t")
+
+
+class LegibleStream:
+    """Text that comes in parts, `legible`: what a part cuts short waits for the next."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def show(self, text: str, last: bool = False) -> str:
+        """What can be shown by now; last: nothing comes after."""
+        text = self._held + text
+        end = len(text) if last else whole(text)
+        self._held = text[end:]
+        return legible(text[:end])
 
 
 def _escape(character: str) -> str:

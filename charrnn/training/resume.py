@@ -11,6 +11,9 @@ from ..checkpoint.names import RunNames
 from ..checkpoint.reading import load
 from ..errors import CheckpointError, UsageError, field
 
+# of options that the oldest checkpoints do not name: what they then did
+OLDEST = {"encoding_errors": "strict", "join": "nothing"}
+
 
 def saved_run(out: Path) -> Checkpoint:
     """What the run of `out` needs to go on.  Errors: CheckpointError."""
