@@ -13,7 +13,7 @@ from program import SMALL, run, shell
 
 from charrnn import cells
 from charrnn.checkpoint.reading import load
-from charrnn.system.lock import hold
+from charrnn.system.lock import hold_open
 
 pytest_plugins = ["trained"]
 
@@ -167,14 +167,23 @@ def test_one_line_says_what_is_wrong(arguments, code, words, folder):
     assert contents(folder) == before
 
 
-def test_one_log_has_one_writer(folder):
-    options = ["train", "text.txt", *SMALL, "--max-steps", "3", "--log", "log.jsonl"]
+@pytest.mark.parametrize("name", ["log.jsonl", "same.jsonl"])
+def test_one_log_has_one_writer(folder, name):
+    options = ["train", "text.txt", *SMALL, "--max-steps", "3", "--log", name]
     (folder / "log.jsonl").write_text("theirs\n")
-    with hold(folder / "log.jsonl"):
+    (folder / "same.jsonl").symlink_to("log.jsonl")  # whatever it is called
+    with (folder / "log.jsonl").open("a") as file:
+        assert not hold_open(folder / "log.jsonl", file.fileno())
         refused = run(*options, "--out", "m.npz", "--force", cwd=folder)
     assert refused.code == 1
-    assert "another run is writing to log.jsonl" in refused.err and "--log" in refused.err
+    assert f"another run is writing to {name}" in refused.err and "--log" in refused.err
     assert (folder / "log.jsonl").read_text() == "theirs\n"
+
+
+def test_a_log_may_be_called_as_the_output_is(folder):
+    done = run("train", "text.txt", *SMALL, "--max-steps", "3", "--out", "m.npz", "--log", "m", cwd=folder)
+    assert done.code == 0 and (folder / "m").read_text().startswith('{"event": "start"')
+    assert not [*folder.glob(".*.lock")]
 
 
 def test_a_name_cannot_steer_the_terminal(folder):

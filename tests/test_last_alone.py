@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from program import SMALL, TEXT, run
+from program import SMALL, UNIX, run
 from test_resume import made, ran
 
 from charrnn.checkpoint.reading import load
@@ -19,7 +19,7 @@ TRAIN = ["train", "text.txt", *SMALL, "--eval-every", "5", "--save-every", "5", 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    (tmp_path / "text.txt").write_bytes(TEXT.encode())
+    (tmp_path / "text.txt").write_bytes(UNIX.encode())
     return tmp_path
 
 

@@ -126,7 +126,7 @@ def test_a_prime_that_ends_in_a_line_end_is_noted_on_a_terminal(prime, more, not
     with terminal(*options, cwd=folder, columns=200) as tty:
         assert tty.end() == 0
     assert ("the prime ends in a line end" in tty.shown) == noted
-    assert "line end" not in run(*options, cwd=folder).err, "a pipe wants what it gets"
+    assert "ends in a line end" not in run(*options, cwd=folder).err, "a pipe wants what it gets"
 
 
 def test_a_prime_in_single_quotes_is_exact_and_a_hint_says_how_else(folder):
