@@ -16,7 +16,7 @@ from .inspection.explanation import TOP, Explanation, explain
 from .inspection.gradient_over_lag import GradientOverLag, gradient_over_lag
 from .parallel.threads import Team
 from .sampling.sampler import sample
-from .scoring.metrics import Metrics, Tally
+from .scoring.metrics import Metrics, Predictions, Tally
 from .scoring.reader import Reader, score_lines
 
 DEFAULT = SampleConfig()
@@ -49,7 +49,8 @@ class Model:
     ) -> str:
         """`length` characters that go on from `prime`, which is not among them; `stop` may end it earlier.
 
-        Errors: TextError for a prime with characters that the model never saw; UsageError.
+        Errors: TextError for a prime with characters that the model never saw; UsageError; and
+        OverflowingModelError.
         """
         config = SampleConfig(
             length, temp, top_k, top_p, min_p, repeat_penalty, prime, tuple(stop), seed=seed
@@ -65,19 +66,21 @@ class Model:
     def score(self, text: str) -> Metrics:
         """Loss in nats, bits, perplexity, accuracy, of all characters but the first, which nothing precedes.
 
-        Errors: TextError for characters that the model never saw.
+        Errors: TextError for characters that the model never saw; OverflowingModelError.
         """
-        return Tally().add(self._reader().read(self.checkpoint.vocabulary.encode(text))).metrics
+        return Tally().add(self._read(text)).metrics
 
     def nats(self, text: str) -> NDArray[np.float64]:
         """-ln p of each character (len(text),), NaN for the first; of each byte for a model of bytes."""
-        return self._reader().read(self.checkpoint.vocabulary.encode(text)).nats
+        return self._read(text).nats
 
     def score_lines(self, lines: Iterable[str]) -> list[Metrics]:
         """The score of each text on its own, read after a newline; many at once are fast."""
         vocabulary = self.checkpoint.vocabulary
         ids = [vocabulary.encode(line) for line in lines]
         predictions = score_lines(self.checkpoint.network, ids, vocabulary.newline, self._team)
+        for number, each in enumerate(predictions, 1):
+            each.refuse_overflow(name=f"line {number}")
         return [Tally().add(each).metrics for each in predictions]
 
     def gradient_over_lag(self, text: str, lags: int = 100, positions: int = 100) -> GradientOverLag:
@@ -96,5 +99,8 @@ class Model:
         """
         return explain(self.checkpoint, self.checkpoint.vocabulary.encode(text), top=top)
 
-    def _reader(self) -> Reader:
-        return Reader(self.checkpoint.network, self._team)
+    def _read(self, text: str) -> Predictions:
+        ids = self.checkpoint.vocabulary.encode(text)
+        predictions = Reader(self.checkpoint.network, self._team).read(ids)
+        predictions.refuse_overflow()
+        return predictions

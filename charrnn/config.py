@@ -11,6 +11,8 @@ WIDEST = 4096  # steps of attention
 DTYPES = ("float32", "bfloat16", "float64")
 LEVELS = ("char", "byte")
 UNKNOWN = ("error", "skip")  # what to do with characters that a model does not know
+ENCODING_ERRORS = ("strict", "replace", "skip")  # what to do with bytes that are not in the encoding
+JOIN = ("newline", "nothing")  # between files read as one, where the first ends without a line end
 
 
 def symbol(level: str) -> str:
@@ -72,6 +74,8 @@ class TrainConfig:
 
     level: str = "char"  # or byte
     encoding: str = "utf-8"
+    encoding_errors: str = "strict"
+    join: str = "newline"
     val_fraction: float = 0.1
     test_fraction: float = 0.0
     unknown: str = "error"  # or skip: characters of a validation text that training never saw
@@ -118,6 +122,8 @@ class TrainConfig:
                     f"{field(name)} is {getattr(self, name)}", "it is a share of the text below 1"
                 )
         one_of("level", self.level, LEVELS)
+        one_of("encoding_errors", self.encoding_errors, ENCODING_ERRORS)
+        one_of("join", self.join, JOIN)
         one_of("unknown", self.unknown, UNKNOWN)
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("lr_schedule", self.lr_schedule, SCHEDULES)
@@ -174,6 +180,7 @@ class EvalConfig:
     lr: float = 2e-4  # of that learning; for Shakespeare and 256 units, 1e-4 to 4e-4 did well
     unknown: str = "error"  # or skip
     encoding: str = "utf-8"
+    encoding_errors: str = "strict"
 
     def __post_init__(self) -> None:
         if self.stateless and self.dynamic:
@@ -183,6 +190,7 @@ class EvalConfig:
             )
         above("lr", self.lr)
         one_of("unknown", self.unknown, UNKNOWN)
+        one_of("encoding_errors", self.encoding_errors, ENCODING_ERRORS)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def section(title: str, command: Any) -> Iterator[str]:
 
 
 def row(parameter: Any, kind: Any) -> str:
-    text = parameter.help.replace("|", r"\|").replace(", ".join(cells.names()), CELLS)
+    text = parameter.help.replace("\\", r"\\").replace("|", r"\|").replace(", ".join(cells.names()), CELLS)
     entries = (spelling(parameter), named(kind), default(parameter), text)
     return "|" + "|".join(f" {entry} " if entry else " " for entry in entries) + "|"
 

@@ -12,6 +12,7 @@ import struct
 import sys
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import hostile_meta
 import numpy as np
 import support
 from hostile_meta import ESCAPE
-from zips import Change, Part, Zip, appended, array, attributes, data, headed, npy, part, spoil
+from zips import Change, Part, Zip, appended, array, as_numpy, attributes, data, headed, npy, part, spoil
 
 from charrnn.checkpoint import npz
 from charrnn.checkpoint.checkpoint import Checkpoint
@@ -61,6 +62,33 @@ def zip64(zip_: Zip) -> None:
     size = len(one.data)
     one.extra = struct.pack("<HHQQ", 1, 16, size, size)
     one.local = {"size": 0xFFFFFFFF, "stored": 0xFFFFFFFF}
+
+
+def numpys(name: str, streamed: bool = False, **values: Any) -> Change:
+    """A zip as NumPy writes it, with one thing wrong at a member: fields of it, or other attributes."""
+
+    def change(zip_: Zip) -> None:
+        as_numpy(zip_, streamed)
+        for key, value in values.items():
+            old = getattr(zip_[name], key)
+            setattr(zip_[name], key, value(old) if callable(value) else old | value)
+
+    return change
+
+
+def lying_extra(size: int, stored: int, rest: bytes = b"") -> Callable[[bytes], bytes]:
+    return lambda _: struct.pack("<HHQQ", 1, 16 + len(rest), size, stored) + rest
+
+
+def lying_end(crc: int | None = None, size: int | None = None, stored: int | None = None) -> Any:
+    """Another descriptor behind the data."""
+
+    def change(sound: bytes) -> bytes:
+        told = struct.unpack("<4sLQQ", sound)
+        lies = (told[0], crc, stored, size)
+        return struct.pack("<4sLQQ", *(t if lie is None else lie for t, lie in zip(told, lies, strict=True)))
+
+    return change
 
 
 def zip64_end(zip_: Zip) -> None:
@@ -138,6 +166,36 @@ FILES: dict[str, Change] = {
     "an entry of another kind": part("vocab", central={"mark": b"PK\1\3"}),
     "a 64-bit zip's sizes": zip64,
     "a 64-bit zip's end": zip64_end,
+    "NumPy's form, another size": numpys("vocab", extra=lying_extra(7, 7)),
+    "NumPy's form, a size of 16 EB": numpys("vocab", extra=lying_extra(2**64 - 1, 2**64 - 1)),
+    "NumPy's form, another stored size": numpys("vocab", extra=lying_extra(144, 7)),
+    "NumPy's form, a longer extra field": numpys("vocab", extra=lying_extra(144, 144, bytes(8))),
+    "NumPy's form, a second extra field": numpys("vocab", extra=lambda e: e + NOTHING.pack(0xCAFE, 0, 0)),
+    "NumPy's form, a field of another id": numpys("vocab", extra=lambda e: b"\2" + e[1:]),
+    "NumPy's form without the field": numpys("vocab", extra=lambda e: b""),
+    "NumPy's form, sizes in 32 bits too": numpys("vocab", local={"size": 144, "stored": 144}),
+    "NumPy's form, sizes in 64 bits in the directory": numpys(
+        "vocab", central=dict.fromkeys(("size", "stored"), 0xFFFFFFFF)
+    ),
+    "NumPy's form, an extra field in the directory": numpys("vocab", central={"extra": 20}),
+    "NumPy's form where it starts alone": numpys("vocab", central={"needed": 20}),
+    "NumPy's form in the directory alone": numpys("vocab", local={"needed": 20}),
+    "NumPy's form, compressed": numpys("vocab", central={"method": 8}, local={"method": 8}),
+    "NumPy's form, encrypted": numpys("vocab", central={"flags": 1}, local={"flags": 1}),
+    "NumPy's form, something behind the data": numpys("vocab", behind=lambda _: b"hidden"),
+    "NumPy's form, another checksum": numpys("vocab", local={"crc": 1}, central={"crc": 1}),
+    "streamed, another checksum behind": numpys("vocab", True, behind=lying_end(crc=1)),
+    "streamed, another size behind": numpys("vocab", True, behind=lying_end(size=7)),
+    "streamed, another stored size behind": numpys("vocab", True, behind=lying_end(stored=2**63)),
+    "streamed, nothing behind": numpys("vocab", True, behind=lambda _: b""),
+    "streamed, 32 bits behind": numpys("vocab", True, behind=lambda e: struct.pack("<4s3L", e[:4], 1, 1, 1)),
+    "streamed, no mark behind": numpys("vocab", True, behind=lambda e: e[4:]),
+    "streamed, more behind": numpys("vocab", True, behind=lambda e: e + b"hidden"),
+    "streamed, sizes in the extra field": numpys("vocab", True, extra=lying_extra(144, 144)),
+    "streamed, a checksum where it starts": numpys("vocab", True, local={"crc": 1}),
+    "streamed, another checksum in the directory": numpys("vocab", True, central={"crc": 1}),
+    "streamed where it starts alone": numpys("vocab", True, central={"flags": 0}),
+    "streamed in the directory alone": numpys("vocab", True, local={"flags": 0}),
     "an extra field where it starts": part("vocab", extra=NOTHING.pack(0xCAFE, 4, 0)),
     "an extra field in the directory": part("vocab", central={"extra": 3}),
     "an extra field told in both places": part("meta", central={"extra": 3}, local={"extra": 3}),

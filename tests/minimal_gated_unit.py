@@ -9,7 +9,7 @@ h = (1 - f) h_prev + f n                    (4)
 from __future__ import annotations
 
 from ..kernels.activations import sigmoid, tanh
-from ..kernels.cell import Cell
+from ..kernels.cell_interface import Cell
 from ..kernels.jit import jit
 
 

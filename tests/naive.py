@@ -1,6 +1,6 @@
 """The oracle of the forward pass: the equations of the cells' docstrings in float64, step by step.
 
-Every function takes the arrays of a checkpoint as `Layout.named` names them, and neither imports nor
+Every function takes the arrays of a checkpoint as `pytorch.named` names them, and neither imports nor
 resembles the code under test.
 """
 
@@ -44,9 +44,6 @@ def lstm(x: Array, s: Array, w_ih: Array, w_hh: Array, b: Array) -> Array:
     return np.stack([sigmoid(o) * np.tanh(c), c])
 
 
-CELLS: dict[str, Step] = {"rnn": rnn, "rnn_relu": rnn_relu, "gru": gru, "lstm": lstm}
-
-
 def attention(h: Array, w: Mapping[str, Array]) -> Array:
     """The contexts (T, A) of one sequence's outputs h (T, H), the first of which nothing precedes."""
     q, k, v = (h @ w[f"attn.{name}.weight"].T for name in ("query", "key", "value"))
@@ -57,6 +54,12 @@ def attention(h: Array, w: Mapping[str, Array]) -> Array:
         p = np.exp(e - e.max())
         c[t] = (p / p.sum()) @ v[seen]
     return c
+
+
+def _step(cell: str) -> Step:
+    """The function of that name."""
+    step: Step = globals()[cell]
+    return step
 
 
 def forward(cell: str, arrays: Mapping[str, NDArray], ids: NDArray, state: NDArray) -> tuple[Array, Array]:
@@ -73,7 +76,7 @@ def forward(cell: str, arrays: Mapping[str, NDArray], ids: NDArray, state: NDArr
         x = table[ids[sequence, t]]
         for layer in range(len(state)):
             parameters = [w[f"rnn.{kind}_l{layer}"] for kind in ("weight_ih", "weight_hh", "bias")]
-            state[layer, :, sequence] = CELLS[cell](x, state[layer, :, sequence], *parameters)
+            state[layer, :, sequence] = _step(cell)(x, state[layer, :, sequence], *parameters)
             x = state[layer, 0, sequence]
         top[sequence, t] = x
     logits = top @ w["out.weight"].T + w["out.bias"]

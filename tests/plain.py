@@ -22,6 +22,7 @@ import charrnn
 SOURCE = Path(charrnn.__file__).parent
 JIT = """
 def jit(function):
+    function.py_func = function
     return function
 
 reduction = jit

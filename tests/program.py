@@ -18,6 +18,7 @@ from pathlib import Path
 
 LINES = "The \x1b[31mred\x1b[0m fox said:\ta\u00e9 \u8a9e, \x9b and \x07 are odd.\r\nWas it? It was.\n"
 TEXT = LINES * 40
+UNIX = TEXT.replace("\r\n", "\n")  # of which there is nothing to note
 SMALL = ["--cell", "rnn", "--hidden-size", "8", "--seq-len", "16", "--batch-size", "4", "--threads", "2"]
 ENDLESS = [*SMALL, "--epochs", "1e9", "--eval-every", "1000000"]
 PATIENCE = 240.0  # seconds after which a program hangs

@@ -21,7 +21,7 @@ PACKAGE = Path(charrnn.__file__).parent
 LAYERS = [
     ("version",),
     ("errors",),
-    ("arrays",),
+    ("array_types",),
     ("kernels", "cells"),
     ("config",),
     ("system",),
@@ -95,6 +95,10 @@ def test_imports_go_one_way(file):
         assert LAYER_OF[room(other)] <= LAYER_OF[room(file)], f"{file} imports {other}, which comes after it"
 
 
+def test_every_layer_is_there():
+    assert LAYER_OF.keys() == {room(file) for file in FILES} - {"__init__"}
+
+
 def test_no_files_import_each_other_in_a_circle():
     """A circle is named by its files."""
     ordered = [*TopologicalSorter({file: own(file) for file in FILES}).static_order()]
@@ -151,7 +155,7 @@ def python(code: str, folder: Path = PACKAGE.parent) -> str:
 
 
 def test_the_command_line_starts_without_the_heavy_libraries():
-    heavy = ("numba", "numpy", "llvmlite", "rich", "torch", "matplotlib", "mpi4py")
+    heavy = ("filelock", "numba", "numpy", "llvmlite", "rich", "torch", "matplotlib", "mpi4py")
     code = f"import sys, charrnn.cli.main; print([m for m in {heavy} if m in sys.modules])"
     assert python(code) == "[]"
 

@@ -74,13 +74,10 @@ WRONG = [
     ('gates=("f",)', 'gates=("z",)', ["gates has 'z'"]),
     (END, 'states="h",', ["states is 'h'", "tuple"]),
     (END, "states=(),", ["0 states"]),
-    (
-        "one = a.dtype.type(1)\n    sigmoid",
-        "one = a[3, t]\n    sigmoid",
-        ["line 20: forward uses a[3, t]", "3 blocks"],
-    ),
-    ("dh = s[0, t], ds[0]", "dh = s[0, t], ds[1]", ["backward uses ds[1]", "1 states: h"]),
     ("def forward(a, s, t)", "def forward(a, s, t, more)", ["forward takes 4 arguments", "3"]),
+    ("@jit\ndef backward", "def backward", ["backward is not compiled", "@jit"]),
+    ("name=__name__", 'name="charrnn.cells.gru"', ["calls its cell 'charrnn.cells.gru'"]),
+    ('blocks=("f", "n", "m")', 'blocks=("f", "n", "m", "h")', ["h is a block and a state"]),
     ("CELL = Cell(", "KELL = Cell(", ["has no CELL"]),
     ("@jit\ndef forward", "@jitt\ndef forward", ["line 16", "NameError", "jitt"]),
     ("def backward(a", "def backward(a a", ["line 30", "SyntaxError"]),
@@ -100,6 +97,25 @@ def test_what_is_no_cell_is_said_with_its_file(house, old, new, words):
     "old, new, line, words",
     [
         ("tanh(n)", "tanhh(n)", 24, "forward does not compile: NameError: name 'tanhh'"),
+        (
+            "one = a.dtype.type(1)\n    sigmoid",
+            "one = a[3, t]\n    sigmoid",
+            20,
+            "one = a[3, t]: forward uses a block",
+        ),
+        (
+            "h_prev, dh = s[0, t], ds[0]",
+            "h_prev, dh = s[0, t], ds[1]",
+            32,
+            "h_prev, dh = s[0, t], ds[1]: backward",
+        ),
+        (
+            "tanh(n)",
+            "for b in range(4):\n        tanh(a[b, t])",
+            25,
+            "tanh(a[b, t])  # (3): forward uses a block",
+        ),
+        ("+ f[k] * n[k]", '+ "n"', 26, "forward does not compile: No implementation"),
         ("*= one - f_k", "*= one - f_k.part", 41, "backward does not compile: Unknown attribute 'part'"),
     ],
 )

@@ -196,7 +196,7 @@ def test_a_reader_may_leave_early(trained):
 def test_the_tail_scores_as_the_last_validation_did(trained, tmp_path):
     tail = TEXT[len(TEXT) - len(TEXT) // 10 :]
     (tmp_path / "tail.txt").write_bytes(tail.encode())
-    scored = run("eval", trained.checkpoint, "tail.txt", "--json", cwd=tmp_path)
+    scored = run("eval", trained.checkpoint, "tail.txt", "--json", "-q", cwd=tmp_path)
     assert (scored.code, scored.err) == (0, "")
     figures = json.loads(scored.out)
     best = events(trained.log)[-1]["best"]

@@ -45,7 +45,9 @@ def test_a_pipe_gets_the_most_surprising_characters_as_fields(folder):
         assert [float(chance) for chance in row[6::2]] == pytest.approx(
             [chance for _, chance in explained.guesses[at]], abs=1e-6
         )
-    assert done.err == f"{explained.summary}; {explained.bits[1:].mean():.4f} bits per character\n"
+    told, line_ends = done.err.splitlines()
+    assert told == f"{explained.summary}; {explained.bits[1:].mean():.4f} bits per character"
+    assert r"line ends of \r\n" in line_ends
 
 
 def test_the_bits_are_those_of_eval(folder):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from program import SMALL, TEXT, run, shell
+from program import SMALL, UNIX, run, shell
 
 from charrnn.cli.run_figures import Figures
 from charrnn.training.events import End, Event, Resumed, Rewound, Start, Step
@@ -16,7 +16,7 @@ RUN = ["train", "text.txt", *SMALL, "--out", "m.npz"]
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    (tmp_path / "text.txt").write_bytes(TEXT.encode())
+    (tmp_path / "text.txt").write_bytes(UNIX.encode())
     return tmp_path
 
 
@@ -108,7 +108,7 @@ def test_a_dry_run_of_a_model_that_fits_nowhere_tells_its_size(folder):
     done = shell(line, folder)
     assert (done.code, done.err) == (0, "")
     shown = dict(line.split(maxsplit=1) for line in done.out.decode().splitlines())
-    h, v = 20_000, len(set(TEXT))
+    h, v = 20_000, len(set(UNIX))
     parameters = v * 4 * h + 7 * 4 * h * h + 4 * 4 * h + v * h + v
     assert shown["parameters"] == f"{parameters:,}"
     assert float(shown["memory"].split()[0].replace(",", "")) * 1e6 > 4 * 5 * parameters  # with Adam's two
@@ -134,5 +134,5 @@ def test_a_reader_of_the_log_may_leave(folder):
 
 def test_the_log_on_stdout_does_not_clash_with_a_text_on_stdin(folder):
     options = ["--max-steps", 2, "--out", "s.npz", "--log", "-", "-q"]
-    done = run("train", "-", *SMALL, *options, cwd=folder, stdin=TEXT.encode())
+    done = run("train", "-", *SMALL, *options, cwd=folder, stdin=UNIX.encode())
     assert (done.code, done.err) == (0, "")

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import TextError
-from charrnn.text import corpus, files
+from charrnn.text import corpus, source
 from charrnn.text.vocabulary import Vocabulary, to_bytes
 
 ODD = "\0\r\n\n\r\ufeff\u2028\x1a é漢\U0001f600\U0001f3fd\U0010ffff"
@@ -29,13 +29,21 @@ def written(folder: Path, data: bytes, name: str = "corpus.txt") -> Path:
     return folder / name
 
 
+def joined(texts: list[str]) -> str:
+    """As the files of a corpus are: a line end after each but the last that lacks one."""
+    words = ""
+    for number, text in enumerate(texts):
+        words += "\n" * (number > 0 and words[-1:] not in ("", "\n", "\r")) + text
+    return words
+
+
 @given(st.lists(st.text(), min_size=1, max_size=3), st.integers(1, 7), st.sampled_from(sorted(PACKERS)))
 @example([ODD, "\ufeff", "e\u0301\r"], 3, ".txt")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_texts_are_read_as_they_are_one_after_the_other(tmp_path, monkeypatch, texts, block, suffix):
     """In blocks of any size, so that characters are cut anywhere, plain or compressed."""
-    monkeypatch.setattr(files, "BLOCK", block)
-    pack, words = PACKERS[suffix], "".join(texts)
+    monkeypatch.setattr(source, "BLOCK", block)
+    pack, words = PACKERS[suffix], joined(texts)
     paths = [written(tmp_path, pack(part.encode()), f"{i}{suffix}") for i, part in enumerate(texts)]
     read = corpus.load(paths)
     assert read.vocabulary.decode(read.ids) == words
@@ -84,16 +92,16 @@ def test_other_encodings(tmp_path, encoding):
 @example(bytes(range(256)) + "é".encode(), 100)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_bytes_of_any_file_come_back_as_they_were(tmp_path, monkeypatch, data, block):
-    monkeypatch.setattr(files, "BLOCK", block)
+    monkeypatch.setattr(source, "BLOCK", block)
     read = corpus.load([written(tmp_path, data)], level="byte")
     np.testing.assert_array_equal(read.ids, np.frombuffer(data, np.uint8))
     assert to_bytes(read.vocabulary.decode(read.ids)) == data
 
 
 @pytest.mark.parametrize("size, itemsize", [(256, 1), (257, 2), (65536, 2), (65537, 4)])
-@pytest.mark.parametrize("block", [999, files.BLOCK])
+@pytest.mark.parametrize("block", [999, source.BLOCK])
 def test_ids_grow_with_the_vocabulary(tmp_path, monkeypatch, size, itemsize, block):
-    monkeypatch.setattr(files, "BLOCK", block)
+    monkeypatch.setattr(source, "BLOCK", block)
     words = "".join(map(chr, range(0x10000, 0x10000 + size))) * 2
     read = corpus.load([written(tmp_path, words.encode())])
     assert read.ids.dtype.itemsize == itemsize
@@ -104,7 +112,7 @@ def test_ids_grow_with_the_vocabulary(tmp_path, monkeypatch, size, itemsize, blo
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_invalid_utf8_is_reported_where_it_is(tmp_path, monkeypatch, tail, before, block):
     """Byte 0xff is valid nowhere in UTF-8, and all before it is."""
-    monkeypatch.setattr(files, "BLOCK", block)
+    monkeypatch.setattr(source, "BLOCK", block)
     head = before.encode()
     with pytest.raises(TextError) as caught:
         corpus.load([written(tmp_path, head + b"\xff" + tail)])
@@ -123,7 +131,7 @@ def test_invalid_utf8_is_reported_where_it_is(tmp_path, monkeypatch, tail, befor
 )
 @pytest.mark.parametrize("block", [1, 2, 1000])
 def test_kinds_of_invalid_utf8(tmp_path, monkeypatch, data, where, block):
-    monkeypatch.setattr(files, "BLOCK", block)
+    monkeypatch.setattr(source, "BLOCK", block)
     with pytest.raises(TextError) as caught:
         corpus.load([written(tmp_path, data)])
     assert where in str(caught.value)
@@ -140,7 +148,7 @@ def test_files_that_cannot_be_read(tmp_path):
 
 @pytest.mark.parametrize("block", [1, 2, 1000])
 def test_a_second_text_is_read_in_the_first_ones_vocabulary(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(files, "BLOCK", block)
+    monkeypatch.setattr(source, "BLOCK", block)
     path, vocabulary = written(tmp_path, b"cab!ba?"), Vocabulary.of("abc")
     ids, skipped = corpus.encode(path, vocabulary, unknown="skip")
     assert (vocabulary.decode(ids), skipped) == ("cabba", 2)
@@ -149,7 +157,7 @@ def test_a_second_text_is_read_in_the_first_ones_vocabulary(tmp_path, monkeypatc
 @given(st.text("abé\n"), st.text(), st.integers(1, 9))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_second_texts_unknown_character_is_found_where_it_is(tmp_path, monkeypatch, before, after, block):
-    monkeypatch.setattr(files, "BLOCK", block)
+    monkeypatch.setattr(source, "BLOCK", block)
     path, vocabulary = written(tmp_path, (before + "漢" + after).encode()), Vocabulary.of("abé\n")
     with pytest.raises(TextError) as caught:
         corpus.encode(path, vocabulary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,12 @@ import sys
 import textwrap
 from pathlib import Path
 
+import hostile
+import numpy as np
 import pytest
+
+from charrnn.checkpoint.metadata import KINDS, TABLES
+from charrnn.checkpoint.reading import load
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -92,3 +98,37 @@ def test_the_readme_loads_a_checkpoint_into_pytorch(monkeypatch):
     (block,) = (textwrap.dedent(body) for _, body in blocks if "torch" in body)
     monkeypatch.chdir(ROOT)
     exec(block, {})  # load_state_dict is strict: names and shapes
+
+
+def test_the_page_of_checkpoints_names_all_they_hold(tmp_path):
+    """Of a sound file with everything in it; layers and slots by their first number."""
+    page = (ROOT / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+    (tmp_path / "m.npz").write_bytes(hostile.sound())
+    with np.load(tmp_path / "m.npz") as file:
+        arrays, meta = (
+            {re.sub(r"_l\d+$", "_lN", name) for name in file.files},
+            json.loads(file["meta"].tobytes()),
+        )
+    names = arrays | meta.keys() | KINDS.keys() | TABLES["model"].keys() | TABLES["corpus"].keys()
+    missing = {name for name in names | TABLES["metrics"].keys() if f"`{name}`" not in page}
+    assert not missing
+
+
+def test_the_page_of_checkpoints_reads_and_writes_one(monkeypatch, tmp_path, capsys):
+    page = (ROOT / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+    (tmp_path / "checkpoints").mkdir()
+    source = (ROOT / "checkpoints" / "fables.npz").read_bytes()
+    (tmp_path / "checkpoints" / "fables.npz").write_bytes(source)
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    exec(block.replace("dict(numpy.load", "opened(numpy.load"), {"opened": opened})
+    old, new = (load(Path("checkpoints", name)) for name in ("fables.npz", "shuns-q.npz"))
+    assert capsys.readouterr().out == f"gru {len(old.vocabulary)}\n"
+    changed = np.flatnonzero(old.network.weights.out_bias[0] != new.network.weights.out_bias[0])
+    assert [old.vocabulary.text[i] for i in changed] == ["q"]
+
+
+def opened(file: np.lib.npyio.NpzFile) -> dict[str, np.ndarray]:
+    """As dict, and closed at once: an open file is a warning."""
+    with file:
+        return dict(file)

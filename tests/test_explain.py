@@ -25,7 +25,6 @@ from charrnn.errors import CharrnnError, TextError, UsageError
 from charrnn.inspection import explanation, page_data
 from charrnn.model.network import Network
 from charrnn.model.pytorch import named
-from charrnn.text import files
 from charrnn.text.vocabulary import Vocabulary
 
 Array = NDArray[np.float64]
@@ -284,7 +283,7 @@ def test_a_file_is_read_up_to_the_limit(tmp_path: Path, monkeypatch):
     ids, places, skipped = explanation.read(path, source, unknown="skip")
     assert (source.vocabulary.decode(ids), skipped) == ("ab\n\nc", 4)
     assert places.tolist() == [[1, 1], [1, 3], [1, 4], [2, 3], [3, 2]]
-    monkeypatch.setattr(files, "BLOCK", 2)
+    monkeypatch.setattr("charrnn.text.source.BLOCK", 2)
     np.testing.assert_array_equal(explanation.read(path, source, unknown="skip").places, places)
     with pytest.raises(TextError, match="never saw"):
         explanation.read(path, source)

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from support import STEERING
-from zips import Zip, headed, taken_apart
+from zips import Zip, as_numpy, headed, taken_apart
 
 from charrnn.checkpoint import npz
 from charrnn.checkpoint.reading import load
@@ -64,7 +64,7 @@ changes = st.lists(
     st.tuples(st.just("local"), fields)
     | st.tuples(st.just("central"), fields)
     | st.tuples(st.just("both"), fields)
-    | st.tuples(st.sampled_from(["before", "extra", "data", "name", "cut", "longer"]), junk)
+    | st.tuples(st.sampled_from(["before", "extra", "data", "name", "cut", "longer", "behind"]), junk)
     | st.tuples(st.just("data"), headers)
     | st.tuples(st.sampled_from(["unlisted", "again", "gone", "swapped"]), st.integers(0, PARTS - 1))
     | st.tuples(st.sampled_from(["before_directory", "after_directory", "after"]), junk)
@@ -104,7 +104,7 @@ def spoil_zip(zip_: Zip, kind: str, value: Any, place: int) -> None:
             part.central.update(value)
         case "end" | "before_directory" | "after_directory" | "after":
             setattr(zip_, kind, value)
-        case "before" | "extra" | "data" | "name":
+        case "before" | "extra" | "data" | "name" | "behind":
             setattr(part, kind, value)
         case "cut":
             part.data = part.data[: -len(value) - 1]
@@ -176,6 +176,19 @@ def fuzz(request: pytest.FixtureRequest, strategy: Any, check: Callable[[Any], N
 def test_zips(request, tmp_path):
     def check(spoils: Any) -> None:
         zip_ = taken_apart(SOUND)
+        for (kind, value), place in spoils:
+            if zip_.parts:
+                spoil_zip(zip_, kind, value, place)
+        judge(tmp_path / "m.npz", zip_.to_bytes())
+
+    fuzz(request, changes, check)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_zips_as_numpy_writes_them(streamed, request, tmp_path):
+    def check(spoils: Any) -> None:
+        zip_ = taken_apart(SOUND)
+        as_numpy(zip_, streamed)
         for (kind, value), place in spoils:
             if zip_.parts:
                 spoil_zip(zip_, kind, value, place)

@@ -84,7 +84,7 @@ PLACES = {
     ("rnn.weight_hh_l0", (7, 2)): "m of unit 1, from unit 2",
     ("rnn.weight_ih_l1", (4, 0)): "z of unit 1, from input 0",
     ("rnn.bias_l1", (11,)): "m of unit 2",
-    ("attn.key.weight", (1, 2)): "unit 1, unit 2",
+    ("attn.key.weight", (1, 2)): "unit 1, from unit 2",
     ("attn.lag.bias", (2,)): "lag 2",
     ("out.weight", (3, 0)): "character 3, unit 0",
     ("carried state", (1, 1, 0, 2)): "h of unit 2 in layer 2, sequence 1",

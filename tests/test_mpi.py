@@ -228,6 +228,123 @@ def test_a_text_is_scored_the_same_on_any_number_of_ranks(folder, fables):
         assert outcomes[0].code == outcomes[1].code == 0
 
 
+SWEEP = "--cell rnn --hidden-size 8 --max-steps 2 --batch-size 64 --threads 1 -q"
+NUMBER = "${PMI_RANK:-$OMPI_COMM_WORLD_RANK}"
+
+
+def script(number: int, line: str, cwd: Path, **variables: str) -> program.Outcome:
+    """A line of sh on so many ranks, in which $CHARRNN is the program and NUMBER the rank's."""
+    done = subprocess.run(
+        [str(MPIEXEC), "-n", str(number), "sh", "-c", line],
+        cwd=cwd,
+        capture_output=True,
+        env=environment(**MPI, CHARRNN=" ".join(command()), **variables),
+        timeout=PATIENCE,
+    )
+    return program.Outcome(done.returncode, done.stdout, done.stderr.decode())
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    "line, what, theirs",
+    [
+        (f"exec $CHARRNN train c.txt {SWEEP} --seed {NUMBER} --out {NUMBER}.npz", "command", "--seed {}"),
+        (f"exec $CHARRNN eval model.npz {NUMBER}.txt", "command", "eval model.npz {}.txt"),
+        (
+            f"[ {NUMBER} = 0 ] && exec $CHARRNN train c.txt; exec $CHARRNN eval m.npz c.txt",
+            "command",
+            "c.txt",
+        ),
+        (f"cd folder{NUMBER} && exec $CHARRNN train ../c.txt {SWEEP}", "working folder", "folder{}"),
+    ],
+)
+def test_ranks_that_were_told_different_things_are_refused(folder, line, what, theirs):
+    """In place of one of them, which rank 0 alone would do."""
+    for name in ("folder0", "folder1"):
+        (folder / name).mkdir()
+    done = script(2, line, folder)
+    assert done.code in (1, 2)  # Open MPI has 1 for all
+    (told,) = (told for told in done.err.splitlines() if told.startswith("charrnn: "))
+    assert f"the {what} of rank 1 of 2 is" in told and "that of rank 0 is" in told
+    assert theirs.format(0) in told and theirs.format(1) in told and "CHARRNN_MPI=off" in told
+    assert sorted(path.name for path in folder.iterdir()) == ["c.txt", "folder0", "folder1"]
+
+
+@needs_mpi
+def test_without_mpi_a_launcher_starts_runs_of_their_own(folder):
+    """The remedy for a sweep: each has its own model, and what goes wrong on each is told."""
+    line = f"exec $CHARRNN train c.txt {SWEEP} --seed {NUMBER} --out m{NUMBER}.npz"
+    done = script(3, line, folder, CHARRNN_MPI="off")
+    assert (done.code, done.err) == (0, "")
+    seeds = [json.loads((folder / f"m{i}.jsonl").read_text().splitlines()[0])["seed"] for i in range(3)]
+    assert seeds == [0, 1, 2]
+    failed = script(3, f"exec $CHARRNN train {NUMBER}.txt", folder, CHARRNN_MPI="off")
+    assert all(f"{i}.txt" in failed.err for i in range(3))
+
+
+@needs_mpi
+def test_what_is_wrong_for_all_is_said_once(folder):
+    for arguments, words in (
+        (["train", "c.txt", "--hidden-size", "0"], "--hidden-size is 0"),
+        (["train", "c.txt", "--nonsense"], "No such option"),
+        (["eval", "missing.npz", "c.txt"], "there is no file missing.npz"),
+    ):
+        done = run(3, *arguments, cwd=folder)
+        assert done.code in (1, 2) and done.err.count("charrnn: ") == done.err.count(words) == 1, done.err
+
+
+LEFT_OVER = [  # in a shell, a container or a notebook that a launcher started
+    {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "1"},
+    {"OMPI_COMM_WORLD_SIZE": "x", "OMPI_COMM_WORLD_RANK": "1"},
+    {"PMI_SIZE": "2", "PMI_RANK": "1"},
+    {"PMI_SIZE": "4.0", "PMI_RANK": "y"},
+]
+
+
+@pytest.mark.parametrize("variables", LEFT_OVER)
+@pytest.mark.parametrize("without", [True, False])
+def test_a_launchers_variables_alone_silence_nothing(variables, without, tmp_path):
+    hidden = "import sys; sys.modules['mpi4py'] = None; " * without
+    program = f"{hidden}from charrnn.cli.main import main; import sys; sys.argv[1:] = "
+    for arguments in (["train", "c.txt"], ["eval", "m.npz", "c.txt"]):
+        done = python(f"{program}{arguments!r}; main()", **variables)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+        assert next(iter(variables)) in done.stderr and "CHARRNN_MPI=off" in done.stderr
+        freed = python(f"{program}{arguments!r}; main()", **variables, CHARRNN_MPI="off")
+        assert freed.returncode in (1, 2) and "c.txt" in freed.stderr + "c.txt" * (arguments[0] == "eval")
+        assert len(freed.stderr.splitlines()) == 1 and next(iter(variables)) not in freed.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["sample", "no.npz"], "there is no file no.npz"),
+        (["info", "no.npz"], "there is no file no.npz"),
+        (["gradcheck", "--cell", "no"], "--cell is 'no'"),
+        (["bench", "--cell", "no"], "--cell is 'no'"),
+        (["plot", "no.jsonl"], "no.jsonl cannot be read"),
+        (["explain", "no.npz", "no.txt"], "there is no file no"),
+        (["nonsense"], "No such command"),
+    ],
+)
+@pytest.mark.parametrize("variables", LEFT_OVER)
+def test_commands_for_one_process_speak_whatever_a_launcher_says(arguments, words, variables):
+    told = f"import sys; from charrnn.cli.main import main; sys.argv[1:] = {arguments!r}; main()"
+    done = python(told, **variables)
+    assert done.returncode in (1, 2) and words in done.stderr
+
+
+def test_help_needs_no_mpi():
+    told = "import sys; from charrnn.cli.main import main; sys.argv[1:] = ['train', '--help']; main()"
+    assert python(told, OMPI_COMM_WORLD_SIZE="x").returncode == 0
+
+
+def test_a_wrong_switch_is_refused():
+    told = "import sys; from charrnn.cli.main import main; sys.argv[1:] = ['train', 'c.txt']; main()"
+    done = python(told, CHARRNN_MPI="false")
+    assert done.returncode == 2 and "CHARRNN_MPI is 'false'; set it to on or off" in done.stderr
+
+
 def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in environment().items() if name not in ranks.SIZES}
     return subprocess.run(
@@ -267,7 +384,7 @@ def test_processes_that_another_mpi_started_are_no_runs_of_their_own():
     told = "import sys; from charrnn.cli.main import main; sys.argv[1:] = ['train', 'c.txt']; main()"
     done = python(told, SLURM_STEP_NUM_TASKS="4")
     assert done.returncode == 2
-    assert "one of 4 processes, but MPI knows 1" in done.stderr
+    assert "one of 4 processes, says SLURM_STEP_NUM_TASKS, but MPI knows 1" in done.stderr
 
 
 class Alone(ranks.SingleProcess):

@@ -29,12 +29,12 @@ SIZES = [  # hidden, batch, vocab, layers, embed
 
 def test_every_cell_has_a_naive_twin():
     """A new cell needs its equations in naive.py, written from its docstring."""
-    assert set(cells.names()) <= set(naive.CELLS)
+    assert all(callable(getattr(naive, cell, None)) for cell in cells.names())
 
 
 @pytest.mark.parametrize("size", SIZES, ids=["H{}-B{}-V{}-L{}-E{}".format(*size) for size in SIZES])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", cells.names())
 def test_logits_nats_and_state_follow_the_equations(cell, dtype, size):
     hidden, batch, vocab, layers, embed = size
     net = support.network(cell, vocab, hidden, num_layers=layers, embed_size=embed, dtype=dtype)

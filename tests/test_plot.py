@@ -166,6 +166,42 @@ def test_a_missing_matplotlib_is_one_line(folder):
     assert_one_line(done, 1, ["need matplotlib", "pip install matplotlib"])
 
 
+RC = {
+    "colours and sizes": b"axes.facecolor: red\nfont.size: 30\nsavefig.transparent: True\n",
+    "an absent font": b"font.family: NoSuchFont\nfont.sans-serif: NorThis\n",
+    "TeX and no label": b"text.usetex: True\naxes.formatter.use_mathtext: True\nsvg.fonttype: path\n",
+    "wrong lines": b"backend: nonsense\nlines.linewidth: thick\nno colon\nno.such.key: 1\n",
+    "no text": b"\xff\xfe\x00a",
+}
+
+
+@pytest.mark.parametrize("kind", picture.KINDS)
+@pytest.mark.parametrize("name", RC)
+def test_a_matplotlibrc_changes_nothing(name, kind, folder):
+    command = ["plot", "gru.jsonl", "lstm.jsonl", "-o", "-", "--format", kind]
+    plain = run(*command, cwd=folder)
+    (folder / "matplotlibrc").write_bytes(RC[name])
+    done = run(*command, cwd=folder)
+    assert (done.code, done.err) == (0, "") and done.out == plain.out
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "tkagg", "pdf"])
+def test_a_backend_of_the_user_changes_nothing(backend, folder):
+    """Jupyter's is known to its kernels alone; a window's needs a screen."""
+    command = ["plot", "gru.jsonl", "-o", "-", "--format", "png"]
+    done = run(*command, cwd=folder, MPLBACKEND=backend)
+    assert (done.code, done.err) == (0, "") and done.out == run(*command, cwd=folder).out
+
+
+def test_the_settings_of_a_program_stay_its_own(tmp_path):
+    """And change no picture."""
+    matplotlib = pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install matplotlib")
+    plain = picture.draw(runs(tmp_path, {}))
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert picture.draw(runs(tmp_path, {})) == plain
+        assert matplotlib.rcParams["font.size"] == 30
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
 def test_a_full_disk_is_one_line(folder):
     done = shell("$CHARRNN plot gru.jsonl -o - --format svg > /dev/full", folder)

@@ -158,7 +158,7 @@ def test_resume_takes_the_saved_options_and_refuses_others_by_name(corpus):
 
 
 def test_two_runs_on_one_output_are_refused(corpus):
-    from charrnn.system.lock import output
+    from charrnn.training.run_lock import output
 
     with output(corpus / "m.npz"):
         second = run("train", "corpus.txt", "--out", "m.npz", *OPTIONS, cwd=corpus)
@@ -167,12 +167,19 @@ def test_two_runs_on_one_output_are_refused(corpus):
 
 
 def test_leavings_of_dead_runs_are_swept_and_others_left_alone(corpus):
-    for name in (".m.npz.abc.tmp", ".m.last.npz.abc.tmp", ".n.npz.abc.tmp", "m.tmp"):
+    swept = {f".m{kind}.npz.abc_1234.tmp" for kind in ("", ".last", ".step000000012")}
+    others = {
+        ".n.npz.abc_1234.tmp",
+        "m.tmp",
+        ".m.npz.other.npz.abc_1234.tmp",
+        ".m.stepfather.npz.abc_1234.tmp",
+    }
+    for name in (*swept, *others):
         (corpus / name).write_text("half a file")
     assert run("train", "corpus.txt", "--out", "m.npz", *OPTIONS, "--max-steps", "3", cwd=corpus).code == 0
     left = {path.name for path in corpus.iterdir()}
-    assert {".n.npz.abc.tmp", "m.tmp"} <= left
-    assert not {".m.npz.abc.tmp", ".m.last.npz.abc.tmp", ".m.lock"} & left
+    assert others <= left
+    assert not {*swept, ".m.lock"} & left
 
 
 SAVER = """

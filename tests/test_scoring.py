@@ -176,7 +176,7 @@ def test_the_figures_of_a_text_have_the_same_bits_however_it_arrives(model, tmp_
     monkeypatch.setattr("charrnn.scoring.texts.PIECE", 10_000)
     figures = set()
     for block in (1000, 4096, 1 << 20):
-        monkeypatch.setattr("charrnn.text.files.BLOCK", block)
+        monkeypatch.setattr("charrnn.text.source.BLOCK", block)
         figures.add(scorer(model, unknown="skip").whole(path))
     assert len(figures) == 1
 
@@ -198,7 +198,7 @@ def test_a_block_may_end_anywhere(model, tmp_path, monkeypatch):
     for config in ({}, {"stateless": True}):
         expected_lines = list(scorer(model, unknown="skip", **config).lines(path))
         for block in (1, 2, 7):
-            monkeypatch.setattr("charrnn.text.files.BLOCK", block)
+            monkeypatch.setattr("charrnn.text.source.BLOCK", block)
             got = list(scorer(model, unknown="skip", **config).lines(path))
             assert [(line, s.chars) for line, s in got] == [(line, s.chars) for line, s in expected_lines]
             np.testing.assert_allclose(

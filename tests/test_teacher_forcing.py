@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import support
-from test_draw import chi_square_bound
+from test_sample_character import chi_square_bound
 
 from charrnn.array_types import Array
 from charrnn.config import TrainConfig

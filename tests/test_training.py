@@ -336,4 +336,4 @@ def test_the_memory_foretold_is_the_memory_taken(fables, tmp_path, model, optimi
     taken += [array for shard in learner.parallel.shards for array in shard.memory.values()]
     assert plan.nbytes == sum(array.nbytes for array in taken)
     list(run.files.save_last(run.progress))
-    assert plan.saved_nbytes == pytest.approx(run.files.last_path.stat().st_size, rel=0.01)
+    assert plan.saved_nbytes == pytest.approx(run.files.names.last.stat().st_size, rel=0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Part:
     central: dict[str, Any] = field(default_factory=dict)
     before: bytes = b""
     extra: bytes = b""  # in the local header
+    behind: bytes = b""  # the data
     listed: bool = True
 
     def entry(self, start: int, changes: dict[str, Any]) -> bytes:
@@ -56,7 +58,9 @@ class Zip:
             extra = {"extra": len(part.extra)} | part.local
             if part.listed:
                 directory += part.entry(out.tell(), part.central) + part.name
-            out.write(b"PK\3\4" + part.entry(0, extra)[6:32] + part.name + part.extra + part.data)
+            out.write(
+                b"PK\3\4" + part.entry(0, extra)[6:32] + part.name + part.extra + part.data + part.behind
+            )
         out.write(self.before_directory)
         count = sum(part.listed for part in self.parts)
         end = [b"PK\5\6", 0, 0, count, count, len(directory), out.tell(), 0]
@@ -102,6 +106,17 @@ def part(name: str, **values: Any) -> Change:
 
 def appended(*parts: Part) -> Change:
     return lambda zip_: zip_.parts.extend(parts)
+
+
+def as_numpy(zip_: Zip, streamed: bool = False) -> None:
+    """In the form of numpy.savez: sizes in 64 bits where a member starts or, into a pipe, behind it."""
+    for one in zip_.parts:
+        size, crc, sizes = len(one.data), zlib.crc32(one.data), dict.fromkeys(("size", "stored"), 0xFFFFFFFF)
+        flags = {"needed": 45, "flags": 8 * streamed}
+        told = (0, 0) if streamed else (size, size)
+        one.extra, one.central = struct.pack("<HHQQ", 1, 16, *told), flags
+        one.local = flags | sizes | ({"crc": 0} if streamed else {})
+        one.behind = struct.pack("<4sLQQ", b"PK\7\x08", crc, size, size) if streamed else b""
 
 
 def taken_apart(content: bytes) -> Zip:

@@ -1,4 +1,4 @@
-"""The cells, found by name: a file NAME.py in this folder is what `--cell NAME` means."""
+"""The cells, found by name: a file NAME.py in this folder is the cell NAME."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ def find(name: str) -> Cell:
         raise CellError(
             f"charrnn/cells/{name}.py has no CELL", "end it in CELL = Cell(...), as other cells do"
         )
+    if cell.name != module.__name__:
+        raise CellError(f"charrnn/cells/{name}.py calls its cell {cell.name!r}", "write name=__name__")
     return cell
 
 

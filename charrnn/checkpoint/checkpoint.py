@@ -1,9 +1,8 @@
-"""A model with all that is known of it, and the names of its files."""
+"""A model with all that is known of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..array_types import Array
@@ -23,8 +22,3 @@ class Checkpoint:
     vocabulary: Vocabulary
     meta: dict[str, Any]  # format, versions, model; from training: corpus, training, metrics, command
     extra: dict[str, Array] = field(default_factory=dict)  # optim.* and state.*, to go on training
-
-
-def last_path(path: Path) -> Path:
-    """Where the run whose best model is NAME.npz keeps what it needs to go on: NAME.last.npz."""
-    return path.with_name(path.name.removesuffix(".npz") + ".last.npz")

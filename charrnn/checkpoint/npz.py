@@ -25,7 +25,9 @@ LARGEST = 2_000_000_000  # bytes of arrays: beyond, zip needs a 64-bit form, whi
 LONGEST_HEADER = 4096  # bytes that describe an array
 LONGEST_ENTRY = 128  # bytes of a member in the directory, its name among them
 MOST_MEMBERS = 10_000
-VERSION = 20  # of the zip format: later ones are for what is not read here
+VERSION = 20  # of the zip format, as `write` has it
+NUMPYS_VERSION = 45  # as numpy.savez has it, with sizes in 64 bits where a member starts
+STREAMED, ENCRYPTED = 8, 1  # flags of a member: checksum and sizes stand behind it; it needs a password
 DTYPES = ("|u1", "<u4", "<f4", "<f8")
 NAME = re.compile(rb"[a-z][a-z0-9_.]*\.npy")
 # format 1.0 of NumPy's arrays, exactly as NumPy writes it; read by this, so that nothing is evaluated
@@ -36,16 +38,20 @@ HEADER = re.compile(
 )
 END = struct.Struct("<4s4H2LH")  # the last bytes of a zip
 ENTRY = struct.Struct("<4s6H3L5H2L")  # a member in its directory, before the name
+LOCAL = struct.Struct("<4s5H3L2H")  # where a member starts, before the name
+EXTRA = struct.Struct("<HHQQ")  # behind the name: sizes in 64 bits, id 1
+DESCRIPTOR = struct.Struct("<4sLQQ")  # behind the array: checksum, sizes
+IN_64_BITS = 0xFFFFFFFF  # in place of a size that stands elsewhere
 
 
-def write(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write beside `path`, flush to the disk, then rename over it.
+def write(path: Path, arrays: Mapping[str, Array], lacking: set[str] | None = None) -> None:
+    """Write beside `path`, flush to the disk, then rename over it.  lacking: see `replacing`.
 
     Errors: OSError; `path` is then as it was, and nothing is left beside it.
     """
     if sum(array.nbytes for array in arrays.values()) > LARGEST:
         raise OSError(errno.EFBIG, f"more than {LARGEST:,} bytes")
-    with replacing(path) as file:
+    with replacing(path, lacking) as file:
         _write(file, arrays)
 
 
@@ -55,6 +61,10 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", FIRST_DATE), member.getbuffer())
+
+
+class OtherPacking(ValueError):
+    """A zip that other programs may read, and can write anew in the form that is read here."""
 
 
 class Entry(NamedTuple):
@@ -108,20 +118,54 @@ def members(file: IO[bytes]) -> dict[str, Member]:
         name = full_name.decode("latin-1").removesuffix(".npy")
         if name in found or not NAME.fullmatch(full_name):
             raise ValueError(f"its member {shown} is there twice or is no array")
-        if entry.flags or entry.method or entry.stored != entry.size or entry.needed != VERSION:
-            raise ValueError(f"its member {shown} is compressed, encrypted or of a later zip")
+        _check_packing(entry, shown)
         if entry.start != end:
             raise ValueError(f"there is a gap or an overlap before its member {shown}")
-        # behind its mark, a member starts with these same fields and its name
-        start = b"PK\3\4" + fields[6:32] + full_name
+        start, behind = _around(entry, full_name)
         file.seek(end)
-        if entry.extra or entry.comment or entry.disk or file.read(len(start)) != start:
+        if entry.disk or file.read(len(start)) != start:
             raise ValueError(f"its member {shown} is not what the directory says, or says more")
         found[name] = _member(file, shown, entry)
-        end += len(start) + entry.size
+        file.seek(end + len(start) + entry.size)
+        if file.read(len(behind)) != behind:
+            raise ValueError(f"its member {shown} does not end as the directory says")
+        end += len(start) + entry.size + len(behind)
     if end != directory_start:
         raise ValueError("there is something between its arrays and its directory")
     return found
+
+
+def _check_packing(entry: Entry, shown: str) -> None:
+    """Errors: ValueError unless a member is stored in one of the forms that are read."""
+    if entry.flags & ENCRYPTED:
+        raise ValueError(f"its member {shown} is encrypted")
+    if entry.method:
+        raise OtherPacking(f"its member {shown} is compressed")
+    numpys = entry.needed == NUMPYS_VERSION and entry.flags in (0, STREAMED)
+    ours = entry.needed == VERSION and not entry.flags
+    if entry.extra or entry.comment or not (ours or numpys):
+        raise OtherPacking(f"its member {shown} is packed as neither charrnn nor NumPy does it")
+    if entry.stored != entry.size:
+        raise ValueError(f"its member {shown} is stored in {entry.stored:,} bytes, not {entry.size:,}")
+
+
+def _around(entry: Entry, name: bytes) -> tuple[bytes, bytes]:
+    """The very bytes before and behind a member's array, by what the directory says of it.
+
+    numpy.savez says the sizes again in 64 bits, into a pipe behind the array.  Nothing is taken from there:
+    it must be what the directory says, so that no two readers can differ.
+    """
+    crc, size, stored, extra, behind = entry.crc, entry.size, entry.stored, b"", b""
+    if entry.needed == NUMPYS_VERSION:
+        told = (0, 0) if entry.flags else (size, stored)
+        extra = EXTRA.pack(1, 16, *told)
+        if entry.flags:
+            behind = DESCRIPTOR.pack(b"PK\7\x08", crc, stored, size)
+            crc = 0
+        size = stored = IN_64_BITS
+    told_first = (entry.needed, entry.flags, entry.method, entry.time, entry.date)
+    start = LOCAL.pack(b"PK\3\4", *told_first, crc, stored, size, len(name), len(extra))
+    return start + name + extra, behind
 
 
 def _directory(file: IO[bytes]) -> tuple[bytes, int, int]:

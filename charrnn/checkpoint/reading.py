@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from .checkpoint import Checkpoint
 from .metadata import LONGEST_META, TABLES, NewerFormat, parse
 
 LONGEST_REASON = 300  # characters
+REWRITTEN = "stored.npz"  # by NumPy, whose form is read
 
 
 def load(path: Path) -> Checkpoint:
@@ -47,6 +49,12 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} {error}", "update charrnn") from None
     except MemoryError:
         raise CheckpointError(f"{path} is too large for the memory there is") from None
+    except npz.OtherPacking as error:
+        anew = f"import numpy; numpy.savez({REWRITTEN!r}, **numpy.load({str(path)!r}))"
+        raise CheckpointError(
+            f"{path} cannot be read as it is: {str(error)[:LONGEST_REASON]}",
+            f"let NumPy store it anew: python -c {shlex.quote(anew)}",
+        ) from None
     except (ValueError, UsageError, RecursionError) as error:
         reason = str(error)[:LONGEST_REASON]  # which may quote the file
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Where a training run stands, and how long it took."""
+"""Where a training run stands."""
 
 from __future__ import annotations
 

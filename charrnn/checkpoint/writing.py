@@ -21,9 +21,10 @@ FULL = "make room on the disk"
 REMEDIES = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: "train a smaller model"}
 
 
-def save(path: Path, checkpoint: Checkpoint) -> None:
+def save(path: Path, checkpoint: Checkpoint, lacking: set[str] | None = None) -> None:
     """Write atomically: `path` holds either the old file or the whole new one, whatever happens.
 
+    lacking: gets what the file system cannot do, see `replacing`.
     Errors: CheckpointError with path and reason; the old file is untouched.
     """
     network = checkpoint.network
@@ -40,7 +41,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         parse(text)  # what is written can be read
         arrays["meta"] = np.frombuffer(text, np.uint8)
         path.parent.mkdir(parents=True, exist_ok=True)
-        npz.write(path, arrays)
+        npz.write(path, arrays, lacking)
     except ValueError as error:
         raise CheckpointError(f"{path} could not be written: {error}") from error
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from .. import cells
-from ..config import DTYPES
+from ..config import DTYPES, at_least
 from .options import option
 
 
@@ -45,6 +45,7 @@ def bench(
     from ..parallel.threads import Team
     from .console import note
 
+    at_least("threads", threads, 0)
     if vs and find_spec("torch") is None:
         raise UsageError("PyTorch is not installed", "pip install torch, or leave --vs out")
     if dtype == "bfloat16":
@@ -52,6 +53,8 @@ def bench(
     names = cells.names() if cell == "all" else [cell]
     setups = (SETUPS[0], SETUPS[4]) if quick else SETUPS
     team = Team(threads)
+    if team.note:
+        note(team.note, quiet)
     top = peak(team, dtype)
     note(
         f"{team.threads} threads, peak of {dtype} {top / 1e9:.0f} GFLOP/s; medians of alternating runs", quiet

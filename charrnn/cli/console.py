@@ -14,6 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from ..errors import spelled
+from ..system.new_threads import start
+from .options import spelled as as_option
 from .output import visible
 
 WIDE = 10_000  # columns where nothing is drawn: a line stays a line
@@ -57,8 +60,9 @@ def console(stream: Any) -> Console:
 
 
 def note(text: str, quiet: bool = False) -> None:
-    if not quiet:
-        stderr().print(Text(visible(text), style="dim"), soft_wrap=True)
+    """A line for people; nothing for no text."""
+    if text and not quiet:
+        stderr().print(Text(visible(spelled(text, as_option)), style="dim"), soft_wrap=True)
 
 
 def fail(text: str) -> None:
@@ -77,7 +81,7 @@ def explain_compiling(quiet: bool = False) -> Iterator[None]:
 
     def begin() -> None:
         begun.append(time.monotonic())
-        timer.start()
+        start(timer)
 
     try:
         with when_compiling(begin):

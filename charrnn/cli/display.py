@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from threading import Timer
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..scoring.metrics import bits
+from ..system.new_threads import can_start, start
+from ..system.terminal import legible
 from ..training.events import (
     Compiled,
     End,
@@ -23,13 +26,13 @@ from ..training.events import (
     Resumed,
     Rewound,
     Sampled,
+    Saved,
     Skipped,
     Start,
     Step,
 )
 from ..training.samples import TEMP
-from .console import explain_compiling, stderr
-from .output import visible
+from .console import explain_compiling, note, stderr
 from .run_figures import Figures, duration, says
 from .sparkline import sparkline
 
@@ -57,7 +60,7 @@ def display(quiet: bool, draw: Callable[[bool], Sampled]) -> Iterator[Callable[[
     console, figures = stderr(), Figures()
     with ExitStack() as stack:
         live = None
-        if console.is_terminal and not console.is_dumb_terminal:
+        if console.is_terminal and not console.is_dumb_terminal and can_start():
             live = Live(
                 console=console,
                 get_renderable=lambda: picture(figures, console.height),
@@ -67,7 +70,9 @@ def display(quiet: bool, draw: Callable[[bool], Sampled]) -> Iterator[Callable[[
                 transient=True,  # the summary takes its place
             )
             stack.enter_context(live)
-        yield Narrator(console, figures, live, draw, stack.enter_context(ExitStack()))
+        narrator = Narrator(console, figures, live, draw, stack.enter_context(ExitStack()))
+        stack.callback(narrator.stop_waiting)
+        yield narrator
 
 
 class Narrator:
@@ -86,9 +91,13 @@ class Narrator:
     ):
         self.console, self.figures, self.live, self.draw, self.stack = console, figures, live, draw, stack
         self._said = time.monotonic()
+        self._timer: Timer | None = None
 
     def __call__(self, event: Event) -> None:
+        before = self.figures.waits_for()
         self.figures.add(event)
+        if not self.live and self.figures.waits_for() != before:
+            self._wait()
         match event:
             case Start():
                 self.console.print(introduction(event))
@@ -108,14 +117,29 @@ class Narrator:
                 self.console.print(f"going on from {event.path}, step {event.step}")
             case Skipped():
                 self.console.print(f"step {event.step} was not learned: its loss is {event.loss:.4g}")
+            case Saved():
+                for text in event.notes:
+                    note(text)
             case Rewound():
                 rate = f"{event.lr_scale:g} of the learning rate"
                 self.console.print(f"back at step {event.step}, the last good state, with {rate}")
             case Sampled():
                 self.console.print(Text(f"sample at step {event.step:,}:", style="dim"))
-                self.console.print(Text(visible(event.text, keep="\n\t"), style="italic"), soft_wrap=True)
+                self.console.print(Text(legible(event.text), style="italic"), soft_wrap=True)
             case End():
                 self._summarise(event)
+
+    def _wait(self) -> None:
+        """What still runs after some seconds is named, as the picture names it."""
+        self.stop_waiting()
+        if told := self.figures.waits_for():
+            self._timer = Timer(LINE, self.console.print, (told,))
+            start(self._timer)
+
+    def stop_waiting(self) -> None:
+        """No thread is left."""
+        if self._timer:
+            self._timer.cancel()
 
     def _epoch_without_validation(self, step: Step) -> bool:
         start = self.figures.start
@@ -164,9 +188,9 @@ def line(figures: Figures) -> str:
 def picture(figures: Figures, height: int) -> RenderableType:
     """A bar over the figures, the validations so far and the latest sample, as far as they fit.
 
-    Nothing before the first step.
+    Nothing while kernels compile.
     """
-    if not (figures.step and figures.start):
+    if not (figures.step or figures.running):
         return Text()
     bar, table = Table.grid(), Table.grid(padding=(0, 3))
     bar.add_row(ProgressBar(total=1.0, completed=figures.ahead()[1], width=BAR))
@@ -183,7 +207,7 @@ def picture(figures: Figures, height: int) -> RenderableType:
 
 def framed(sample: Sampled, height: int | None = None) -> Panel:
     """A sample in a frame of its own."""
-    text = Text(visible(sample.text, keep="\n\t"), style="italic")
+    text = Text(legible(sample.text), style="italic")
     above = Text(f"sample at step {sample.step:,}", style="dim")
     return Panel(text, title=above, title_align="left", border_style="dim", height=height)
 

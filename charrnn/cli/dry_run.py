@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..checkpoint.names import RunNames
 from ..parallel.ranks import Ranks
 from ..system.stdio import name_of
 
@@ -17,7 +18,6 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
     ranks.finish()
     if ranks.rank:
         return
-    from ..checkpoint.checkpoint import last_path
     from ..checkpoint.npz import LARGEST
     from ..training.setup import prepare
     from .console import note
@@ -25,7 +25,7 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
     setup = prepare(request)
     for text in setup.notes:
         note(text, quiet)
-    plan = setup.plan
+    plan, names = setup.plan, RunNames.of(request.out)
     plan.of_rank(ranks, 0)  # whether each has something to do
     parts, model, config = plan.corpus, plan.model, plan.config
     looks = f", attention over {model.attention} steps" if model.attention else ""
@@ -40,6 +40,6 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
         ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),
         ("checkpoint", f"{plan.saved_nbytes / 1e6:,.0f} MB{beyond}"),
         ("cost", f"{plan.flops * plan.total_steps:.2g} flops"),
-        ("output", f"{request.out}, {last_path(request.out).name}, {name_of(log, 'stdout')}"),
+        ("output", f"{names.best}, {names.last.name}, {name_of(log, 'stdout')}"),
     ):
         print(f"{name:<11} {value}")

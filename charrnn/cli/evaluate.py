@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import UNKNOWN, EvalConfig
-from ..parallel.ranks import ALONE, start
+from ..config import ENCODING_ERRORS, UNKNOWN, EvalConfig
+from ..parallel.ranks import ALONE, current
 from ..system.stdio import name_of
 from .file_checks import refuse_to_read_stdin_twice
 from .options import option
@@ -27,7 +27,7 @@ def evaluate(
     texts: Annotated[
         list[Path],
         typer.Argument(
-            metavar="TEXT", help="Texts to score (also .gz .bz2 .xz), each on its own; - is stdin."
+            metavar="TEXT", help="Texts to score (also in gzip, bzip2, xz), each on its own; - is stdin."
         ),
     ],
     unknown: Annotated[
@@ -37,6 +37,14 @@ def evaluate(
         ),
     ] = DEFAULT.unknown,
     encoding: Annotated[str, option("Text", "Of the texts.")] = DEFAULT.encoding,
+    encoding_errors: Annotated[
+        str,
+        option(
+            "Text",
+            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
+            choices=ENCODING_ERRORS,
+        ),
+    ] = DEFAULT.encoding_errors,
     stateless: Annotated[
         bool,
         option("Scoring", "Every line on its own, as after a newline at a text's start.", "--stateless"),
@@ -67,7 +75,7 @@ def evaluate(
     from ..text.files import refuse_unreadable
     from .console import explain_compiling, note
 
-    ranks = start()
+    ranks = current()
     if stateless or dynamic:  # what only one can do
         ranks.finish()
         if ranks.rank:
@@ -78,10 +86,12 @@ def evaluate(
         return ranks.finish()
     if per_line + per_char + as_json > 1:
         raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
-    config = EvalConfig(stateless, dynamic, lr, unknown, encoding)
+    config = EvalConfig(stateless, dynamic, lr, unknown, encoding, encoding_errors)
     refuse_to_read_stdin_twice(texts)
     refuse_unreadable(texts)  # before the first is scored, which may take long
-    scorer = TextScorer(load(checkpoint), config, Team(threads, ranks), ranks)
+    scorer = TextScorer(load(checkpoint), config, team := Team(threads, ranks), ranks)
+    if team.note:
+        note(team.note, quiet)
     with explain_compiling(quiet):
         scorer.compile_kernels()
     if per_line:
@@ -92,6 +102,8 @@ def evaluate(
         write_figures(scorer, texts, as_json)
     scorer.close()
     ranks.finish()
+    for said in scorer.notes:
+        note(said, quiet)
     if scorer.skipped:
         note(f"{scorer.skipped:,} characters that the model never saw were left out", quiet)
 

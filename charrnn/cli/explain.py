@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import UNKNOWN, EvalConfig, at_least, symbol
+from ..config import ENCODING_ERRORS, UNKNOWN, EvalConfig, at_least, symbol
+from ..system.stdio import STDIO
 from .file_checks import make_folder, refuse_output
 from .options import option
 from .output import write
@@ -32,6 +33,14 @@ def explain(
         ),
     ] = DEFAULT.unknown,
     encoding: Annotated[str, option("Text", "Of the text.")] = DEFAULT.encoding,
+    encoding_errors: Annotated[
+        str,
+        option(
+            "Text",
+            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
+            choices=ENCODING_ERRORS,
+        ),
+    ] = DEFAULT.encoding_errors,
     out: Annotated[
         Path | None,
         option("Output", "A page for browsers, in place of the terminal; - is stdout.", "--out", "-o"),
@@ -48,22 +57,25 @@ def explain(
     Example: charrnn explain ckpt.npz text.txt -o page.html
     """
     at_least("top", top, 1)
-    to_file = out is not None and str(out) != "-"
+    to_file = out is not None and out != STDIO
     if out and to_file:
         refuse_output(out, [checkpoint, text], force)
         make_folder(out.parent, "--out")
 
     from ..checkpoint.reading import load
     from ..inspection import explanation as library  # with it come NumPy and Numba
+    from ..text.notes import Notes
     from .console import explain_compiling, note
 
-    model = load(checkpoint)
-    ids, places, skipped = library.read(text, model, encoding, unknown)
+    model, notes = load(checkpoint), Notes()
+    ids, places, skipped = library.read(text, model, encoding, unknown, encoding_errors, notes)
     with explain_compiling(quiet):
         library.compile_kernels(model, page=out is not None)
     explained = library.explain(model, ids, checkpoint.name, top, places)
     per = symbol(model.vocabulary.level)
     note(f"{explained.summary}; {explained.bits[1:].mean():.4f} bits per {per}", quiet)
+    for said in notes:
+        note(said, quiet)
     if skipped:
         note(f"{skipped:,} characters that the model never saw were left out", quiet)
     if out:
@@ -75,16 +87,20 @@ def explain(
         show(explained)
 
 
-def write_page(explained: Explanation, out: Path) -> int:
+def write_page(explained: Explanation, out: Path, quiet: bool = False) -> int:
     """The page into a file or, for -, to stdout; its size in bytes."""
     from ..inspection.page import render
     from ..inspection.page_data import data
     from ..system.atomic import replacing
+    from .console import note
 
     page = render(data(explained))
-    if str(out) == "-":
+    if out == STDIO:
         write(page)
     else:
-        with replacing(out) as file:
+        lacking: set[str] = set()
+        with replacing(out, lacking) as file:
             file.write(page.encode())
+        for text in sorted(lacking):
+            note(text, quiet)
     return len(page.encode())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..checkpoint.names import RunNames
 from ..errors import CharrnnError, UsageError
-from ..system.stdio import STDIO, name_of
+from ..system.stdio import STDIO
 
 
 def seconds(text: str) -> float:
@@ -19,37 +20,34 @@ def seconds(text: str) -> float:
         raise UsageError(f"--max-time is {text!r}", "write for example 90s, 10m or 2h") from None
 
 
-def default_checkpoint(corpus: Path, kind: str) -> Path:
-    """checkpoints/CORPUS-KIND.npz below the current folder."""
-    stem = Path(name_of(corpus)).name.split(".")[0] or "corpus"
-    return Path("checkpoints") / f"{stem}-{kind}.npz"
-
-
 def refuse_to_read_stdin_twice(inputs: Sequence[Path]) -> None:
     """Errors: UsageError."""
-    if [*map(str, inputs)].count("-") > 1:
+    if [*inputs].count(STDIO) > 1:
         raise UsageError("stdin (-) is named twice", "it can be read once: put one text into a file")
 
 
-def refuse_to_overwrite(checkpoint: Path, log: Path, inputs: Sequence[Path], force: bool) -> None:
-    """Errors: UsageError if results would replace what is read, or, without `force`, older results."""
-    from ..checkpoint.checkpoint import last_path  # numpy and Numba come with it
+def refuse_folder(path: Path, option: str = "--out") -> None:
+    """Errors: UsageError."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", f"name a file with {option}")
 
+
+def refuse_to_overwrite(names: RunNames, log: Path, inputs: Sequence[Path], force: bool) -> None:
+    """Errors: UsageError if results would replace what is read, or, without `force`, older results."""
     logs = [(log, "--log")] if log != STDIO else []
-    for path, option in ((checkpoint, "--out"), *logs):
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder", f"name a file with {option}")
-    last = last_path(checkpoint)
-    if any(same(log, path) for path in (checkpoint, last)):
+    checkpoints = [(names.best, "--out"), (names.last, "--out")]
+    for path, option in [*checkpoints, *logs]:
+        refuse_folder(path, option)
+    if any(same(log, path) for path, _ in checkpoints):
         raise UsageError(f"{log} would be both checkpoint and log", "choose another --out or --log")
-    for path, option in ((checkpoint, "--out"), (last, "--out"), *logs):
+    for path, option in [*checkpoints, *logs]:
         if any(same(path, read) for read in inputs):
             raise UsageError(f"{path} is read by this run", f"choose another {option}")
         if path.is_file() and not force:
             raise UsageError(
                 f"{path} exists", f"choose another {option}, --resume to go on, or --force to overwrite it"
             )
-    for path in (checkpoint, last):
+    for path, _ in checkpoints:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path} is no ordinary file", "choose another --out")
 
@@ -61,8 +59,7 @@ def same(a: Path, b: Path) -> bool:
 
 def refuse_output(out: Path, inputs: Sequence[Path], force: bool) -> None:
     """Errors: UsageError if a result would replace what is read, or, without `force`, an older one."""
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder", "name a file with --out")
+    refuse_folder(out)
     if out.exists() and not out.is_file():
         raise UsageError(f"{out} is no ordinary file", "choose another --out")
     if any(same(out, read) for read in inputs):

@@ -108,7 +108,7 @@ def line(row: Row) -> str:
     shown += verdict(row.passed)
     if row.passed:
         return shown
-    return f"{shown}\n{'':12}  worst: {row.place}: analytic {row.analytic:.6g}, numeric {row.numeric:.6g}"
+    return f"{shown}\n{'':12}  worst: {row.place}: analytic {row.analytic:.10g}, numeric {row.numeric:.10g}"
 
 
 def verdict(passed: bool) -> str:

@@ -8,9 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 from ..errors import CharrnnError
-from ..system.lock import hold
 from ..system.stdio import STDIO, name_of
-from ..training.events import Event, Start, Step
+from ..training.events import Evaluating, Event, Start, Step
 from .output import json_line
 
 EVERY = 10  # steps between those that are logged
@@ -22,21 +21,26 @@ class JsonLog:
     def __init__(self, path: Path, append: bool = False):
         self.path, self._append, self._last = path, append, 0
         self._held = ExitStack()
+        self.lacking = ""  # in a sentence, what its file system cannot do
 
     def __enter__(self) -> JsonLog:
         if self.path == STDIO:
             self._file = sys.stdout
             return self
+        from ..system.lock import hold_open
+
         try:
             self._file = self._held.enter_context(self.path.open("a", encoding="utf-8"))
             if self.path.is_file():  # and no device, which several runs may share
-                self._held.enter_context(hold(self.path))
+                self.lacking = hold_open(self.path, self._file.fileno())
                 self._file.truncate(_whole_lines(self.path) if self._append else 0)
         except BlockingIOError:
+            self._held.close()
             raise CharrnnError(
                 f"another run is writing to {self.path}", "choose another --log, or end that run"
             ) from None
         except OSError as error:
+            self._held.close()
             raise self._failure(error) from None
         return self
 
@@ -45,6 +49,8 @@ class JsonLog:
             self._held.close()
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, Evaluating):  # for the eye: its end is logged
+            return
         if isinstance(event, Start):
             self._last = event.total_steps
         if isinstance(event, Step) and event.step % EVERY and event.step not in (1, self._last):

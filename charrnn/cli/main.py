@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..errors import CharrnnError, ExitCode
-from ..parallel.ranks import current, rank_0_speaks
+from ..parallel import ranks
+from ..system.new_threads import can_start
 from ..version import __version__
 from . import bench, evaluate, explain, gradcheck, info, plot, sample, train
 from .options import spelled
 from .output import drop_unwritten, open_closed_streams
 
+ON_RANKS = ("train", "eval")  # commands that work on several processes; to the others MPI is nothing
 WRONG_USAGE = typer.BadParameter.__mro__[1]  # click's UsageError, inside Typer or not by its version
 
 app = typer.Typer(
@@ -44,6 +48,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -51,6 +56,17 @@ def options(
 ) -> None:
     if debug:
         os.environ["CHARRNN_DEBUG"] = "1"
+    if context.invoked_subcommand != "bench" or not can_start():  # PyTorch may use it too
+        # NumPy's products are few; its threads, one a core, end the program where there may be no more
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if context.invoked_subcommand in ON_RANKS and not {"--help", "-h"} & {*sys.argv}:
+        _meet()
+
+
+def _meet() -> None:
+    """Ranks find each other and agree on what to do; only then is what goes wrong on all rank 0's to say."""
+    command = shlex.join(["charrnn", *sys.argv[1:]])
+    ranks.refuse_differences(ranks.start(), {"command": command, "working folder": str(Path.cwd())})
 
 
 def main() -> None:
@@ -61,7 +77,7 @@ def main() -> None:
         sys.stdout.flush()
     except SystemExit as stop:  # Typer's answer to a closed pipe, and the end of shell completion
         if not isinstance(stop.__context__, BrokenPipeError):
-            current().abort(ExitCode.FAILED)
+            ranks.current().abort(ExitCode.FAILED)
             raise
         code = ExitCode.DONE
     except BrokenPipeError:  # the reader has what it wanted: charrnn sample ... | head
@@ -73,7 +89,7 @@ def main() -> None:
             traceback.print_exc()
         code = _fail(error)
     drop_unwritten()
-    current().abort(code)
+    ranks.current().abort(code)
     sys.exit(code)
 
 
@@ -94,8 +110,7 @@ def _fail(error: Exception) -> int:
             line = f"not enough memory; {error}"
         case _:
             line = f"unexpected {type(error).__name__}: {error}; charrnn --debug COMMAND ... shows where"
-    if not rank_0_speaks():
-        fail(current().with_rank(line))
+    fail(ranks.current().with_rank(line))
     return code
 
 

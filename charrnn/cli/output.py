@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import os
+import re
 import sys
 from typing import Any
 
+from ..system.terminal import LegibleStream
 from ..system.terminal import visible as visible
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+_TERMINAL = LegibleStream()
 
 
 def open_closed_streams() -> None:
@@ -33,24 +40,49 @@ def drop_unwritten() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def write(text: str) -> None:
-    """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal."""
+def write(text: str, last: bool = False) -> None:
+    """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal.
+
+    last: nothing comes after, for which the half of a line end would wait.
+    """
     if sys.stdout.isatty():
-        text = visible(text, keep="\n\t")
+        text = _TERMINAL.show(text, last)
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()
 
 
 def json_line(value: Any) -> str:
-    """One JSON document in ASCII, for any locale and terminal; a figure that is not finite becomes null."""
+    """One JSON document in ASCII, for any locale and terminal, that every reader takes.
+
+    A figure that is not finite becomes null.  Bytes that are no UTF-8, in a text as lone surrogates, become
+    U+FFFD; then an entry NAME of an object has an entry NAME_bytes beside it, the exact bytes in base64.
+    """
     import json
 
-    return json.dumps(_finite(value))
+    return json.dumps(_strict(value), allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _strict(value: Any) -> Any:
+    match value:
+        case dict():
+            made = {}
+            for key, entry in value.items():
+                made[key] = _strict(entry)
+                if isinstance(entry, str) and made[key] != entry:
+                    made[f"{key}_bytes"] = base64.b64encode(_exact(entry)).decode()
+            return made
+        case list() | tuple():
+            return [_strict(entry) for entry in value]
+        case str():
+            return SURROGATE.sub("\ufffd", value)
+        case float() if not math.isfinite(value):
+            return None
+    return value
+
+
+def _exact(text: str) -> bytes:
+    """Of a text that is no Unicode, the bytes it stands for."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # what stands for no byte, as a stranger's file may have it
+        return text.encode("utf-8", "surrogatepass")

@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..plotting.curves import read
 from ..plotting.picture import KINDS, draw
 from ..system.atomic import replacing
+from ..system.stdio import STDIO
 from .file_checks import make_folder, refuse_output, refuse_to_read_stdin_twice
 from .options import option
 
@@ -46,7 +47,7 @@ def plot(
         raise UsageError(f"--out is {str(out)!r}", f"end it in .{' or .'.join(KINDS)}, or name the --format")
     one_of("format", kind, KINDS)
     refuse_to_read_stdin_twice(logs)
-    to_stdout = str(out) == "-"
+    to_stdout = out == STDIO
     if not to_stdout:
         refuse_output(out, logs, force)
         make_folder(out.parent, "--out")
@@ -56,6 +57,9 @@ def plot(
     if to_stdout:
         sys.stdout.buffer.write(picture)
         return
-    with replacing(out) as file:
+    lacking: set[str] = set()
+    with replacing(out, lacking) as file:
         file.write(picture)
+    for text in sorted(lacking):
+        note(text, quiet)
     note(f"wrote {out}", quiet)

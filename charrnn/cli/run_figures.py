@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+from ..checkpoint.names import RunNames
 from ..scoring.metrics import bits, perplexity
-from ..training.events import End, Evaluated, Event, Resumed, Rewound, Sampled, Saved, Start, Step
+from ..training.events import (
+    Compiled,
+    End,
+    Evaluated,
+    Evaluating,
+    Event,
+    Resumed,
+    Rewound,
+    Sampled,
+    Saved,
+    Skipped,
+    Start,
+    Step,
+)
 
 SMOOTH = 0.1  # weight of the newest step in the loss and the speed that are shown
+
+FIRST = "first step"
 
 Words = list[tuple[str, str]]  # (name, value) of what is worth watching
 
@@ -26,9 +43,11 @@ class Figures:
         self.last: Saved | None = None
         self.loss = self.speed = 0.0  # of a step, smoothed
         self.resumed: Resumed | None = None
+        self.running = ""  # what takes its time now, apart from a step after others
         self.steps = 0  # of this process, those done again after going back included
 
     def add(self, event: Event) -> None:
+        self._begun(event)
         match event:
             case Start():
                 self.start = event
@@ -53,34 +72,57 @@ class Figures:
             case Saved(kind="best"):
                 self.saved = event
 
+    def _begun(self, event: Event) -> None:
+        """What runs from this event on, if it may take longer than people wait without a word."""
+        match event:
+            case Evaluating():
+                self.running = "validation" if event.split == "val" else "test"
+            case Compiled():
+                self.running = FIRST
+            case Evaluated():
+                self.running = "" if self.step else FIRST
+            case Step() | Skipped() | Rewound() | End():
+                self.running = ""
+
+    @property
+    def done(self) -> int:
+        """Steps of the run."""
+        return self.step.step if self.step else self.resumed.step if self.resumed else 0
+
+    def waits_for(self) -> str:
+        """What runs, in a line of its own."""
+        total = self.start.total_steps if self.start else 0
+        what = f"step {self.done + 1} of {total}" if self.running == FIRST else f"the {self.running}"
+        return f"{what} is running" if self.running else ""
+
     def best(self, end: End) -> tuple[str, int] | None:
         """Where the best model is and its step; an earlier process found it if this one found none better."""
         if self.saved:
             return self.saved.path, self.saved.step
         if self.resumed and end.best:
-            return self.resumed.path.removesuffix(".last.npz") + ".npz", end.best["step"]
+            return str(RunNames.of(Path(self.resumed.path)).best), end.best["step"]
         return None
 
     def ahead(self) -> tuple[float, float]:
         """Seconds left, by the steps or by --max-time; and the share done of the one that ends first."""
         step, start = self.step, self.start
         if not (step and start):
-            return math.inf, 0.0
+            return math.inf, self.done / start.total_steps if start else 0.0
         seconds, total = step.elapsed_s, start.total_steps
         by_steps = seconds / self.steps * (total - step.step), step.step / total
         limit = start.config["max_time"]
         return min(by_steps, (max(0.0, limit - seconds), seconds / limit)) if limit else by_steps
 
     def rows(self) -> list[Words]:
-        """Three figures a row: a table that fits into 60 columns."""
+        """Three figures a row: a table that fits into 60 columns; before the first step what runs."""
         step, start = self.step, self.start
         if not (step and start):
-            return []
+            return [[("step", f"{self.done}/{start.total_steps}"), ("now", self.running)]] if start else []
         rows = [
             [
                 ("step", f"{step.step}/{start.total_steps}"),
                 ("epoch", f"{step.epoch:.2f}"),
-                ("left", duration(self.ahead()[0])),
+                ("now", self.running) if self.running else ("left", duration(self.ahead()[0])),
             ],
             losses("", self.loss),
             [

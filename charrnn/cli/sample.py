@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import UNKNOWN, SampleConfig
+from ..config import ENCODING_ERRORS, UNKNOWN, SampleConfig
 from ..errors import UsageError
+from .escapes import unescaped
 from .options import option
 from .output import json_line, write
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT = SampleConfig()
 FORMATS = ("text", "jsonl")
+LINE_END = re.compile(r"\r?\n\Z|\r\Z")
 
 
 def sample(
@@ -30,7 +33,19 @@ def sample(
     length: Annotated[int, option("Text", "Characters to draw; 0: without end.")] = DEFAULT.length,
     prime: Annotated[str, option("Text", "Text to go on from.")] = DEFAULT.prime,
     prime_file: Annotated[Path | None, option("Text", "A file to go on from; - is stdin.")] = None,
+    trim_prime: Annotated[
+        bool,
+        option("Text", "Leave out the line end that a prime ends in, as echo writes one.", "--trim-prime"),
+    ] = False,
     encoding: Annotated[str, option("Text", "Of --prime-file.")] = "utf-8",
+    encoding_errors: Annotated[
+        str,
+        option(
+            "Text",
+            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
+            choices=ENCODING_ERRORS,
+        ),
+    ] = "strict",
     unknown: Annotated[
         str,
         option(
@@ -39,7 +54,10 @@ def sample(
             choices=UNKNOWN,
         ),
     ] = DEFAULT.unknown,
-    stop: Annotated[list[str] | None, option("Text", "End before this text; repeatable.")] = None,
+    stop: Annotated[
+        list[str] | None,
+        option("Text", r"End before this text; repeatable. \n \t \r \0 \\ \xNN \uNNNN are read."),
+    ] = None,
     num: Annotated[int, option("Text", "Samples, drawn side by side.")] = DEFAULT.num,
     temp: Annotated[
         float, option("Choice", "Temperature: below 1 safer, above 1 bolder; 0: the most likely character.")
@@ -59,7 +77,8 @@ def sample(
     ] = None,
     echo: Annotated[bool, option("Output", "Show the prime before the text.")] = True,
     separator: Annotated[
-        str, option("Output", "What stands between samples; by default a line end.", show_default=False)
+        str,
+        option("Output", r"Between samples; \n and the like as in --stop. Default: \n.", show_default=False),
     ] = "\n",
     form: Annotated[
         str, option("Output", "text, or jsonl: a JSON object a sample.", "--format", choices=FORMATS)
@@ -83,24 +102,39 @@ def sample(
     from ..checkpoint.reading import load
     from ..sampling.sampler import Sampler
     from ..text import corpus
-    from .console import explain_compiling, note
+    from ..text.notes import Notes
+    from .console import explain_compiling, note, stderr
 
-    model = load(checkpoint)
+    model, notes = load(checkpoint), Notes()
+    level = model.vocabulary.level
     if prime_file:
-        text = corpus.load([prime_file], encoding, model.vocabulary.level)
+        text = corpus.load([prime_file], encoding, level, encoding_errors, notes=notes)
         config = replace(config, prime=text.vocabulary.decode(text.ids))
+        ends = config.prime.endswith("\n")
+        if ends and not trim_prime and stderr().is_terminal:
+            note(
+                "the prime ends in a line end, and the text begins a line; --trim-prime leaves it out", quiet
+            )
+    elif prime.endswith(r"\n"):
+        note(r"the prime ends in a backslash and an n; a line end is written $'...\n' in bash and zsh", quiet)
+    if trim_prime:
+        config = replace(config, prime=LINE_END.sub("", config.prime))
+    config = replace(config, stop=tuple(unescaped(each, level) for each in config.stop))
     sampler = Sampler(model, config, logprobs=form == "jsonl")
     if form == "jsonl" and not length and not sampler.stops:
         raise UsageError("--length is 0 and --format jsonl", "name a --stop that can occur")
     with explain_compiling(quiet):
         sampler.compile_kernels()
-    note(f"seed {config.seed}", quiet)
+    for said in (f"seed {config.seed}", *notes):
+        note(said, quiet)
     if sampler.skipped:
         note(f"{sampler.skipped} characters of the prime, which the model does not know, skipped", quiet)
     if form == "jsonl":
         write_lines(sampler, {"seed": config.seed, "prime": sampler.prime}, num)
     else:
-        write_texts(sampler, sampler.prime if echo else "", separator, num)
+        write_texts(sampler, sampler.prime if echo else "", unescaped(separator, level), num)
+    if sampler.note:
+        note(sampler.note, quiet)
 
 
 def in_order(blocks: Iterable[Block], num: int) -> Iterator[tuple[int, str, list[float], bool]]:
@@ -129,6 +163,7 @@ def write_texts(blocks: Iterable[Block], prime: str, separator: str, num: int) -
                 write(separator + prime)
     finally:
         if sys.stdout.isatty():
+            write("", last=True)
             write("\n")
 
 

@@ -1,5 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first ends training after the current step, the second at once.
 
+SIGUSR1 and SIGXCPU, by which schedulers warn of a limit, end it after the step too, but are no second: a
+limit on CPU time repeats its signal each second.
 While kernels compile there is nothing to lose, and the first leaves at once.  By os._exit, since an exception
 would be swallowed where LLVM calls Python.
 """
@@ -12,9 +14,11 @@ import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
+from ..system.new_threads import start
 from .console import note, stderr
 
-NAMES = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+WARNINGS = [number for name in ("SIGUSR1", "SIGXCPU") if (number := getattr(signal, name, None))]
+ORDERS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
 STOPPING = "stopping after this step; once more to leave at once"
 UNTRAINED = "stopped before the first step"
 
@@ -27,11 +31,11 @@ class Stopper:
 
     def __init__(self, stop: Callable[[], None], forget: Callable[[], None], quiet: bool = False):
         self._stop, self._forget, self._quiet, self.code, self.training = stop, forget, quiet, 0, False
+        self._ordered = False
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Stopper:
-        for name in NAMES:
-            number = getattr(signal, name)
+        for number in (*ORDERS, *WARNINGS):
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
                 self._before[number] = signal.signal(number, self._received)
         return self
@@ -41,12 +45,18 @@ class Stopper:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _received(self, number: int, frame: FrameType | None) -> None:
-        if self.code:
+        if self.code and number in WARNINGS:
+            return
+        if self._ordered:
             self._leave()
-        self.code = 128 + number
+        self._ordered = number in ORDERS
+        self.code = self.code or 128 + number
         self._stop()
         # in a thread: what the signal interrupted may be writing to stderr itself
-        threading.Thread(target=self._say if self.training else self._say_and_leave).start()
+        speaker = threading.Thread(target=self._say if self.training else self._say_and_leave)
+        if not start(speaker) and not self.training:
+            self._forget()
+            self._leave()
 
     def _say(self) -> None:
         note(STOPPING, self._quiet)

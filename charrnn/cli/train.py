@@ -9,10 +9,22 @@ from typing import Annotated
 import typer
 
 from .. import cells
-from ..config import DTYPES, LEVELS, OPTIMIZERS, SCHEDULES, UNKNOWN, ModelConfig, TrainConfig
-from ..parallel.ranks import start
+from ..checkpoint.names import RunNames, default, without_ending
+from ..config import (
+    DTYPES,
+    ENCODING_ERRORS,
+    JOIN,
+    LEVELS,
+    OPTIMIZERS,
+    SCHEDULES,
+    UNKNOWN,
+    ModelConfig,
+    TrainConfig,
+)
+from ..parallel.ranks import current
+from ..system.stdio import name_of
 from .dry_run import show
-from .file_checks import default_checkpoint, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
+from .file_checks import refuse_folder, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .options import option
 from .training_run import train as run
 
@@ -23,9 +35,27 @@ def train(
     context: typer.Context,
     corpus: Annotated[
         list[Path],
-        typer.Argument(metavar="CORPUS", help="Text files (also .gz .bz2 .xz), read as one; - is stdin."),
+        typer.Argument(
+            metavar="CORPUS", help="Text files (also in gzip, bzip2, xz), read as one; - is stdin."
+        ),
     ],
     encoding: Annotated[str, option("Data", "Of the corpus and of --val.")] = TRAIN.encoding,
+    encoding_errors: Annotated[
+        str,
+        option(
+            "Data",
+            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
+            choices=ENCODING_ERRORS,
+        ),
+    ] = TRAIN.encoding_errors,
+    join: Annotated[
+        str,
+        option(
+            "Data",
+            "Between files, where one ends without a line end: newline or nothing; with bytes nothing.",
+            choices=JOIN,
+        ),
+    ] = TRAIN.join,
     level: Annotated[str, option("Data", "char or byte: what is predicted.", choices=LEVELS)] = TRAIN.level,
     val_fraction: Annotated[float, option("Data", "The tail that validates; 0: none.")] = TRAIN.val_fraction,
     val: Annotated[Path | None, option("Data", "A text that validates, in place of the tail.")] = None,
@@ -88,7 +118,11 @@ def train(
         int, option("Budget", "Steps between validations; 0: an epoch.")
     ] = TRAIN.eval_every,
     out: Annotated[
-        Path | None, option("Run", "Default: checkpoints/CORPUS-CELL.npz, with bytes CORPUS-CELL-bytes.npz.")
+        Path | None,
+        option(
+            "Run",
+            "NAME.npz; NAME does. Default: checkpoints/CORPUS-CELL.npz, with bytes CORPUS-CELL-bytes.npz.",
+        ),
     ] = None,
     resume: Annotated[bool, option("Run", "Go on from NAME.last.npz, to the same bits.", "--resume")] = False,
     init_from: Annotated[
@@ -98,7 +132,9 @@ def train(
     save_every: Annotated[int, option("Run", "Steps between saves; 0: each validation.")] = TRAIN.save_every,
     keep_last: Annotated[int, option("Run", "Keep the last N models too.")] = TRAIN.keep_last,
     sample_every: Annotated[int, option("Run", "Steps between samples; 0: none.")] = TRAIN.sample_every,
-    log: Annotated[Path | None, option("Run", "Default: beside the checkpoint, .jsonl; - is stdout.")] = None,
+    log: Annotated[
+        Path | None, option("Run", "Default: beside the checkpoint, NAME.jsonl; - is stdout.")
+    ] = None,
     force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
     seed: Annotated[int, option("Run", "The same seed gives the same bits.")] = TRAIN.seed,
     threads: Annotated[
@@ -113,22 +149,24 @@ def train(
 
     Example: charrnn train corpus.txt --cell gru --hidden-size 512
     """
-    ranks = start()
+    ranks = current()
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     values = context.params | {"max_time": seconds(max_time)}
     model = ModelConfig(**{name: values[name] for name in vars(MODEL)})
     config = TrainConfig(**{name: values[name] for name in vars(TRAIN)})
-    kind = f"from-{init_from.stem}" if init_from else cell + "-bytes" * (level == "byte")
-    path = out or default_checkpoint(corpus[0], kind)
-    log = log or path.parent / f"{path.stem}.jsonl"
+    kind = f"from-{without_ending(init_from).name}" if init_from else cell + "-bytes" * (level == "byte")
+    if out and not ranks.rank:
+        refuse_folder(out)  # beside which NAME.npz would stand
+    names = RunNames.of(out or default(name_of(corpus[0]), kind))
+    log = log or names.log
     inputs = [*corpus, *filter(None, (val, init_from))]
     refuse_to_read_stdin_twice(inputs)
     if not ranks.rank:
-        refuse_to_overwrite(path, log, inputs, force or resume or dry_run)
+        refuse_to_overwrite(names, log, inputs, force or resume or dry_run)
 
     from ..training.setup import Request  # NumPy and Numba come with it
 
-    request = Request(corpus, model, config, path, given, val, init_from, extend_vocab, resume)
+    request = Request(corpus, model, config, names.best, given, val, init_from, extend_vocab, resume)
     if dry_run:
         show(request, log, quiet, ranks)
     else:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: Ranks) -> int:
     """Train, log and show it; the exit code."""
-    from ..system.lock import output
+    from ..training.run_lock import output
+    from .console import note
     from .display import display
     from .stop_signals import Stopper
 
@@ -28,6 +29,8 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
     quiet = quiet or not first
     cells.find(request.model.cell)  # before a text is read that may be long
     trainer = _trainer(request, command, quiet, ranks)
+    if trainer.team.note:
+        note(trainer.team.note, quiet)
     for folder in {request.out.parent, log.parent} if first else ():
         make_folder(folder)
 
@@ -36,20 +39,22 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
         if first and not request.resume and log != STDIO and log.is_file():
             log.unlink()
 
-    with output(request.out) if first else nullcontext():
+    with output(request.out) if first else nullcontext("") as lacking:
         if request.resume:
-            trainer.resume()
+            note(trainer.resume(), quiet)
             quiet = _nothing_left(trainer, quiet) or quiet
         with (
             JsonLog(log, append=request.resume) if first else nullcontext(_ignore) as record,
             display(quiet, trainer.sample) as show,
             Stopper(trainer.stop, forget, quiet) as stopper,
         ):
+            for text in sorted({lacking, record.lacking if isinstance(record, JsonLog) else ""}):
+                note(text, quiet)
             stopper.training = not first  # while kernels compile, rank 0 decides
             for event in trainer.run():
+                stopper.training |= isinstance(event, Compiled)
                 record(event)
                 show(event)
-                stopper.training |= isinstance(event, Compiled)
     code = ranks.allreduce_max(stopper.code)
     ranks.finish()
     return code

@@ -17,6 +17,7 @@ from ..model.network import Network
 from ..scoring.metrics import bits
 from ..system.stdio import name_of
 from ..text.corpus import known_blocks
+from ..text.notes import Notes
 from ..text.vocabulary import places
 from .gradient_over_lag import gradient_over_lag
 from .text_features import correlations, features
@@ -147,14 +148,21 @@ class Explanation:
         }
 
 
-def read(path: Path, checkpoint: Checkpoint, encoding: str = "utf-8", unknown: str = "error") -> Reading:
-    """A file (- is stdin) that a model is to explain.
+def read(
+    path: Path,
+    checkpoint: Checkpoint,
+    encoding: str = "utf-8",
+    unknown: str = "error",
+    errors: str = "strict",
+    notes: Notes | None = None,
+) -> Reading:
+    """A file (- is stdin) that a model is to explain.  errors, notes: see text/files.py.
 
     Errors: TextError, as corpus.encode, and for a text too long to explain, whose end is not read.
     """
     parts, newlines, indices = list[Ids](), list[Ids](), list[Ids]()
     vocabulary, total, count = checkpoint.vocabulary, 0, 0
-    for points, known in known_blocks(path, vocabulary, encoding, unknown):
+    for points, known in known_blocks(path, vocabulary, encoding, unknown, errors, notes):
         parts.append(vocabulary.ids_of(points[known]))
         newlines.append(total + np.flatnonzero(points == ord("\n")))
         indices.append(total + np.flatnonzero(known))

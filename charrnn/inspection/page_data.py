@@ -60,7 +60,7 @@ def _within(
         same = [signal for signal in signals if signal.name == name]
         every = [_packed(signal, list(range(len(signal.values)))) for signal in same]
         total += sum(len(signal["data"]) for signal in every)
-        if total > largest and name != "h":
+        if total > largest and name != signals[0].name:
             cut.append(name)
             every = [_packed(s, sorted({r.unit for r in ranking if r.layer == s.layer})) for s in same]
         packed += every

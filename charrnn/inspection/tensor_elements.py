@@ -31,6 +31,8 @@ def element(layout: Layout, name: str, index: tuple[int, ...]) -> str:
         sequence, layer, state, unit = index
         return f"{cell.states[state]} of unit {unit} in layer {layer + 1}, sequence {sequence}"
     axes = (
-        AXES.get(name, ("unit", "unit")) if not name.startswith("carried") else ("sequence", "step", "unit")
+        AXES.get(name, ("unit", "from unit"))
+        if not name.startswith("carried")
+        else ("sequence", "step", "unit")
     )
     return ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=True))

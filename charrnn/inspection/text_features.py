@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 LEAST = 20  # characters that a feature sets apart, or it is left out: fewer are matched by chance
 CLOSES = {")": "(", "]": "[", "}": "{", ">": "<"}
@@ -33,7 +33,7 @@ SPANS = re.compile(
 )
 
 
-def features(characters: list[str]) -> dict[str, Array]:
+def features(characters: list[str]) -> dict[str, Floats]:
     """What can be named in a text, by name: each (n,), 0 or 1 or a count.
 
     characters: strings of one character.  Cost: linear in the text.
@@ -57,7 +57,7 @@ def features(characters: list[str]) -> dict[str, Array]:
     }
 
 
-def correlations(units: NDArray[Any], told: dict[str, Array]) -> dict[str, Array]:
+def correlations(units: NDArray[Any], told: dict[str, Floats]) -> dict[str, Floats]:
     """Pearson's correlation of each unit with each feature, by the feature's name: (H,), from -1 to 1.
 
     Shapes: units (H, n); each of `told` (n,). Its square is the share of a unit's variance that the feature
@@ -79,7 +79,7 @@ def correlations(units: NDArray[Any], told: dict[str, Array]) -> dict[str, Array
     return dict(zip(named, found, strict=True))
 
 
-def _tells(values: Array) -> bool:
+def _tells(values: Floats) -> bool:
     _, counts = np.unique(values, return_counts=True)
     return bool(len(values) - counts.max(initial=0) >= LEAST)
 
@@ -93,14 +93,14 @@ def _last(there: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.maximum.accumulate(np.where(there, np.arange(len(there)), -1))
 
 
-def _since(there: NDArray[np.bool_], begun: NDArray[np.int64]) -> Array:
+def _since(there: NDArray[np.bool_], begun: NDArray[np.int64]) -> Floats:
     """How many there are since each line began."""
     counts = np.concatenate([[0], np.cumsum(there)])
-    since: Array = (counts[1:] - counts[begun + 1]).astype(float)
+    since: Floats = (counts[1:] - counts[begun + 1]).astype(float)
     return since
 
 
-def _spans(text: str) -> tuple[Array, Array]:
+def _spans(text: str) -> tuple[Floats, Floats]:
     """1 inside quotes, from the opening one to before the closing one; 1 in comments with # or //."""
     quotes, comment = np.zeros(len(text)), np.zeros(len(text))
     for found in SPANS.finditer(text):
@@ -113,7 +113,7 @@ def _spans(text: str) -> tuple[Array, Array]:
     return quotes, comment
 
 
-def _depth(text: str) -> Array:
+def _depth(text: str) -> Floats:
     """How many brackets are open that will be closed; one without its partner does not count."""
     change, waiting, kinds, line = np.zeros(len(text)), list[tuple[str, int]](), Counter[str](), 0
     for found in BRACKETS.finditer(text):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..array_types import Array, Ids
-from ..errors import CharrnnError, field
+from ..errors import OverflowingModelError
 from ..kernels import model
 from ..model.network import Network
 from ..model.shard import Shard
@@ -35,13 +35,10 @@ class Trace:
     attention: Array | None  # (n, window) bytes, 255 times the weight of the output 0, 1, 2 ... steps back
 
 
-REMEDY = f"its weights are too large: train it again, with a lower {field('lr')} or {field('clip_norm')}"
-
-
 def trace(network: Network, ids: Ids, top: int) -> Trace:
     """Read a text (n,), as one sequence, with the kernels that score and train.
 
-    Errors: CharrnnError for a network whose states or losses overflow.
+    Errors: OverflowingModelError for a network whose states or losses overflow.
     Cost: the forward pass of one sequence alone; memory for H values a signal, layer and character.
     """
     network.pack(back=False)
@@ -72,11 +69,11 @@ def trace(network: Network, ids: Ids, top: int) -> Trace:
 
 
 def _refuse_overflow(values: Array, start: int, what: str) -> None:
-    """Errors: CharrnnError if some of `values` (any, T), of the characters from `start` on, is not finite."""
+    """Errors: OverflowingModelError if `values` (any, T), of characters from `start` on, are not finite."""
     finite = np.isfinite(values).all(axis=0)
     if not finite.all():
         at = start + int(finite.argmin()) + 1
-        raise CharrnnError(f"the model overflows at character {at} of the text: {what} is not finite", REMEDY)
+        raise OverflowingModelError(f"character {at} of the text", what)
 
 
 def to_bytes(values: Array, low: float, high: float) -> Array:

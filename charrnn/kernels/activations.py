@@ -115,12 +115,6 @@ def tanh(x):
         x[k] = _tanh(x[k])
 
 
-@jit
-def _exp_of_difference(x, highest):
-    for k in range(x.size):
-        x[k] = exp(x[k] - highest)
-
-
 @reduction
 def largest(x):
     """The largest of a vector that is not empty."""

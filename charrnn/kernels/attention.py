@@ -6,7 +6,7 @@
     c[t] = sum over s of p[t, s] v[s]                               (4)
 
 The bias b of a lag (Raffel et al. 2020) is all that tells how far back a step lies.
-The products of (1) are the caller's, who joins c to h before the output. Keys and values of the W - 1 steps
+The output is a product of h and one of c, added up. Keys and values of the W - 1 steps
 before a chunk are carried from chunk to chunk; the gradient is cut there.
 
 All steps of a sequence are products of matrices, of which those outside the windows are thrown away: they

@@ -7,13 +7,13 @@ blocks become constants, so nothing is looked up while it runs.
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numba.core import cgutils, types
 from numba.core.errors import NumbaError
 from numba.extending import NativeValue, models, overload, overload_attribute, register_model, unbox
@@ -48,6 +48,8 @@ class Cell:
     def __post_init__(self) -> None:
         for what in ("blocks", "input", "recurrent", "states", "gates"):
             self._check(what, getattr(self, what))
+        if both := {*self.blocks} & {*self.states}:
+            raise self._error(f"{min(both)} is a block and a state", "give one another name")
         if len(self.input) != len(self.recurrent) or not self.input or not self.states:
             raise self._error(
                 f"input has {len(self.input)} blocks, recurrent {len(self.recurrent)}, and there are "
@@ -80,31 +82,11 @@ class Cell:
             raise self._error(f"{what} has {odd[0]!r}", f"choose from its blocks: {', '.join(self.blocks)}")
 
     def _check_kernel(self, what: str, kernel: Callable[..., None], arguments: int) -> None:
-        """That it takes its arguments, and no block or state that is not there: nothing else would notice."""
-        function = getattr(kernel, "py_func", kernel)
-        names = inspect.getfullargspec(function).args
+        if not hasattr(kernel, "py_func"):
+            raise self._error(f"{what} is not compiled", "put @jit above it")
+        names = inspect.getfullargspec(kernel.py_func).args
         if len(names) != arguments:
             raise self._error(f"{what} takes {len(names)} arguments", f"it takes {arguments}")
-        kinds = (("blocks", self.blocks), ("states", self.states), ("t", ()), ("states", self.states))
-        first = function.__code__.co_firstlineno - 1
-        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
-            if (
-                isinstance(node, ast.Subscript)
-                and isinstance(node.value, ast.Name)
-                and node.value.id in names
-            ):
-                place = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
-                kind, there = kinds[names.index(node.value.id)]
-                if (
-                    isinstance(place, ast.Constant)
-                    and isinstance(place.value, int)
-                    and place.value >= len(there)
-                ):
-                    raise self._error(
-                        f"line {first + node.lineno}: {what} uses {ast.unparse(node)}, but there are "
-                        f"{len(there)} {kind}: {', '.join(there)}",
-                        f"add its name to {kind}, which are counted from 0",
-                    )
 
     def _error(self, problem: str, remedy: str) -> CellError:
         return CellError(f"{self.file}: {problem}", remedy)
@@ -174,15 +156,37 @@ def _backward(cell, a, s, t, ds):
 def _compiled(cell: Cell, what: str, *arguments: Any) -> Any:
     """A cell's kernel, compiled for arguments of these types.  Errors: CellError with the place."""
     kernel: Any = getattr(cell, what)
+    _try_out(cell, what, np.dtype(arguments[0].dtype.name))
     try:
         kernel.compile(arguments)
     except NumbaError as error:
-        said = [line for line in str(error).splitlines() if line and "nopython" not in line]
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "nopython" not in line]
+        said = " ".join([*lines[:1], *(line for line in lines if line.startswith(">>>"))][:2])
         at: Any = getattr(error, "loc", None)
         file = cell.file if not at or at.filename.endswith(cell.file) else at.filename
         where = f"{file}, line {at.line}" if at else file
         raise CellError(
-            f"{where}: {what} does not compile: {said[0] if said else type(error).__name__}",
+            f"{where}: {what} does not compile: {said or type(error).__name__}",
             "write it in what Numba knows",
         ) from None
     return kernel
+
+
+def _try_out(cell: Cell, what: str, dtype: Any) -> None:
+    """Run a kernel as plain Python, which notices a block or state that is not there; compiled code does not.
+
+    Errors: CellError with the place.
+    """
+    a, s = np.zeros((len(cell.blocks), 1, 8), dtype), np.zeros((len(cell.states), 2, 8), dtype)
+    kernel: Any = getattr(cell, what)
+    try:
+        kernel.py_func(a, s, 0, *([s[:, 0].copy()] if what == "backward" else []))
+    except IndexError as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(cell.file)]
+        place = f", line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+        raise CellError(
+            f"{cell.file}{place}: {what} uses a block or state that is not there: {error}",
+            f"it has the blocks {', '.join(cell.blocks)} and the states {', '.join(cell.states)}, from 0",
+        ) from None
+    except Exception:  # whatever else is wrong, the compiler tells better
+        return

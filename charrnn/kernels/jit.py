@@ -21,8 +21,12 @@ from numba.core import event, types
 from numba.extending import overload
 from platformdirs import user_cache_path
 
+from ..errors import CharrnnError
+
 Kernel = Callable[..., Any]
 CONFIG: Any = numba.config
+if CONFIG.DISABLE_JIT:  # before anything runs: as plain Python kernels fail, or take days
+    raise CharrnnError("Numba's compiler is turned off by NUMBA_DISABLE_JIT=1", "unset NUMBA_DISABLE_JIT")
 # one version of each gives the same bits
 VERSIONS = {
     "python": platform.python_version(),

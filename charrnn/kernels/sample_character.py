@@ -61,6 +61,7 @@ def draw(logits, rules, recent, u, p):
     """An id drawn from softmax(logits) under `rules`: the cumulative sum inverted at u in [0, 1).
 
     Shapes: logits (V,); recent: the ids that the penalty is for; p (V,) float64, overwritten.
+    -1: the logits overflowed.
     temp 0: the most likely, the lowest id of equals. A character of probability 0 is never drawn: its
     cumulative sum equals the one before it, and the first that exceeds u times the total is taken.
     Source: the penalty is that of CTRL (Keskar et al. 2019, section 4.1), on ln p, which is never above 0,
@@ -72,7 +73,9 @@ def draw(logits, rules, recent, u, p):
     if rules.penalty != 1:
         for k in recent:  # an id that occurs twice is set twice to the same
             p[k] = max((logits[k] - total) * rules.penalty, LOWEST)
-    best = np.argmax(p)
+    best = np.argmax(p)  # of the first that is NaN, if any is
+    if not math.isfinite(p[best] + total):
+        return -1
     if rules.temp == 0:
         return best
     highest, temp = p[best], max(rules.temp, COLDEST)
@@ -94,12 +97,12 @@ def draw(logits, rules, recent, u, p):
 
 @jit
 def predict(logits, rules, uniforms, p, drawn):
-    """drawn[row] from softmax(logits[row]) under `rules`, of which none looks back.
+    """drawn[row] from softmax(logits[row]) under `rules`, of which none looks back; 0 for an overflow.
 
     Shapes: logits (N, V); uniforms, drawn (N,); p (V,) float64, overwritten.
     """
     for row in range(drawn.size):
-        drawn[row] = draw(logits[row], rules, drawn[:0], uniforms[row], p)
+        drawn[row] = max(draw(logits[row], rules, drawn[:0], uniforms[row], p), 0)
 
 
 @jit
@@ -109,6 +112,7 @@ def generate(cell, w, p, work, rules, recent, uniforms, scratch, drawn, logprobs
     Shapes: recent (B, any) int32, the ids read last, the latest at the end; uniforms (B, steps) float64 in
     [0, 1); scratch (V,) float64; drawn (B, steps) int32; logprobs (B, steps) float64, the model's own ln p
     of what is drawn, or empty; work: for chunks of one step, the last characters so far in work.ids (B,).
+    drawn is -1 where the model overflowed; what follows it means nothing.
     Cost: the forward pass; for one sequence, a read of all weights a character.
     """
     for step in range(drawn.shape[1]):
@@ -116,7 +120,9 @@ def generate(cell, w, p, work, rules, recent, uniforms, scratch, drawn, logprobs
         for i in range(work.ids.size):
             logits = work.logits[0, i]
             k = draw(logits, rules, recent[i], uniforms[i, step], scratch)
-            work.ids[i] = drawn[i, step] = k
+            drawn[i, step] = k
+            k = max(k, 0)
+            work.ids[i] = k
             if logprobs.size > 0:
                 logprobs[i, step] = logits[k] - log_total(logits)
             if rules.penalty != 1:

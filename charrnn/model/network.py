@@ -58,12 +58,14 @@ class Network:
             return self.make((*shape, self.packed_size(depth, columns)), self.factor)
 
         embedded, size = (gates if config.embed_size else 0,), config.attention_size
-        looks = attention.Panels(
-            project=empty((3,), hidden, size),
-            out=empty((), size, vocab),
-            project_back=empty((3,), size, hidden),
-            out_back=empty((), vocab, size),
-        )
+        looks = None
+        if config.attention:
+            looks = attention.Panels(
+                project=empty((3,), hidden, size),
+                out=empty((), size, vocab),
+                project_back=empty((3,), size, hidden),
+                out_back=empty((), vocab, size),
+            )
         return model.Panels(
             input=empty(embedded, config.embed_size, hidden),
             stacked=empty((layers - 1, gates), hidden, hidden),
@@ -73,7 +75,7 @@ class Network:
             stacked_back=empty((layers - 1, gates), hidden, hidden),
             recurrent_back=empty((layers, gates), hidden, hidden),
             out_back=empty((), vocab, hidden),
-            attention=looks if config.attention else None,
+            attention=looks,
         )
 
     @property

@@ -65,9 +65,11 @@ class Shard:
 
     def _carried(self) -> dict[str, Array]:
         """Views of it, sequences first."""
-        parts, looks = {"state": self.rows_of_state.transpose(2, 0, 1, 3)}, self.work(self.steps).attention
-        names = ("past_keys", "past_values", "steps_carried") if looks else ()
-        return parts | {name: getattr(looks, name) for name in names}
+        looks = self.work(self.steps).attention
+        state = self.rows_of_state.transpose(2, 0, 1, 3)
+        return {
+            name: state if name == "state" else getattr(looks, name) for name in self.network.layout.carried
+        }
 
     def work(self, steps: int) -> model.Work:
         """Views of the memory for a chunk of `steps` characters (a text's last chunk is shorter)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from array import array
 from collections.abc import Callable
 from functools import cache
@@ -20,7 +21,8 @@ T = TypeVar("T")
 
 # what launchers tell each process of their number: Open MPI; MPICH and Intel MPI; Slurm's srun
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-NUMBERS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+SWITCH = "CHARRNN_MPI"  # off: a process is alone, whatever a launcher says
+APART = f"for runs that know nothing of each other, set {SWITCH}=off"
 HEAD_START = 1.0  # seconds for rank 0 to say what went wrong, if it went wrong on all
 
 
@@ -47,6 +49,10 @@ class SingleProcess:
     def broadcast(self, what: T) -> T:
         """What rank 0 has."""
         return what
+
+    def gather(self, what: T) -> list[T]:
+        """What each rank has, on all of them."""
+        return [what]
 
     def broadcast_array(self, numbers: Any) -> None:
         """Copy rank 0's array over everyone's."""
@@ -102,6 +108,10 @@ class MpiProcesses(SingleProcess):
         received: T = self._comm.bcast(what)
         return received
 
+    def gather(self, what: T) -> list[T]:
+        gathered: list[T] = self._comm.allgather(what)
+        return gathered
+
     def broadcast_array(self, numbers: Any) -> None:
         self._comm.Bcast(numbers)
 
@@ -143,14 +153,28 @@ ALONE = SingleProcess()
 _ranks: list[Ranks] = [ALONE]  # those of this process, once started
 
 
-def launched(names: tuple[str, ...]) -> int:
-    """What a launcher said in one of these variables; 0 where none did."""
-    return next((int(os.environ[name]) for name in names if os.environ.get(name)), 0)
+def launched() -> tuple[int, str]:
+    """How many processes a launcher started, and in which of SIZES it said so; 1 if none did.
+
+    Errors: UsageError for a number that is none.
+    """
+    name = next((name for name in SIZES if os.environ.get(name)), "")
+    if _turned_off() or not name:
+        return 1, ""
+    try:
+        return int(os.environ[name]), name
+    except ValueError:
+        raise UsageError(
+            f"{name} is {os.environ[name]!r}, where launchers of MPI put a number of processes",
+            f"unset it, or set {SWITCH}=off",
+        ) from None
 
 
-def rank_0_speaks() -> bool:
-    """Whether what goes wrong before the ranks know each other is another's to say."""
-    return current() is ALONE and launched(SIZES) > 1 and launched(NUMBERS) > 0
+def _turned_off() -> bool:
+    value = os.environ.get(SWITCH, "")
+    if value not in ("", "on", "off"):
+        raise UsageError(f"{SWITCH} is {value!r}", "set it to on or off, or unset it")
+    return value == "off"
 
 
 @cache
@@ -159,26 +183,45 @@ def start() -> Ranks:
 
     Errors: UsageError where they cannot find each other, and would each be a run of its own.
     """
-    size = launched(SIZES) or 1
-    if size == 1:
+    size, name = launched()
+    if size <= 1:
         return ALONE
     try:
         import mpi4py
 
         mpi4py.rc.thread_level = "funneled"  # other threads compute, and never call MPI
-        from mpi4py import MPI
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of another MPI's launcher, which is told below
+            from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: no library of MPI
         raise UsageError(
-            f"one of {size} processes, which need MPI to work together: {error}",
-            "pip install mpi4py mpich, or start one alone (srun -n 1)",
+            f"one of {size} processes, says {name}, which need MPI to work together: {error}",
+            f"pip install mpi4py mpich; {APART}",
         ) from None
     if MPI.COMM_WORLD.size != size:
         raise UsageError(
-            f"one of {size} processes, but MPI knows {MPI.COMM_WORLD.size}: the launcher is not its own",
-            "start them with the mpiexec of the MPI that mpi4py was built for: see docs/mpi.md",
+            f"one of {size} processes, says {name}, but MPI knows {MPI.COMM_WORLD.size}: "
+            "the launcher is not its own",
+            f"start them with the mpiexec of the MPI that mpi4py was built for: see docs/mpi.md; {APART}",
         )
     _ranks[0] = MpiProcesses(MPI)
     return _ranks[0]
+
+
+def refuse_differences(ranks: Ranks, started: dict[str, str]) -> None:
+    """started: by name, what must be the same for all: of all but rank 0's nothing would be heard.
+
+    Errors: UsageError, the same on all ranks.
+    """
+    everyone = ranks.gather(started)
+    for rank, theirs in enumerate(everyone):
+        for name, value in theirs.items():
+            first = everyone[0][name]
+            if value != first:
+                raise UsageError(
+                    f"the {name} of rank {rank} of {ranks.size} is {value}, that of rank 0 is {first}",
+                    f"one run on several processes has one {name}; {APART}",
+                )
 
 
 def current() -> Ranks:

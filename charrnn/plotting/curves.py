@@ -12,8 +12,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..checkpoint.names import without_ending
 from ..config import ModelConfig, TrainConfig
 from ..errors import CharrnnError, TextError
+from ..system.stdio import STDIO, name_of
 
 REMEDY = "name the .jsonl that charrnn train wrote beside its checkpoint"
 UNSEEN = {"save_every", "keep_last", "sample_every"}  # options that change no curve
@@ -59,9 +61,9 @@ def read(path: Path) -> list[Run]:
     Errors: TextError for a file that cannot be read, is no log, or has no losses yet.
     """
     runs: list[Run] = []
-    name = "stdin" if str(path) == "-" else str(path)
+    name = name_of(path)
     for event in _events(path, name):
-        _add(runs, event, str(Path(name).with_suffix("")))
+        _add(runs, event, str(without_ending(Path(name))))
     runs = [run for run in runs if run.train]
     if not runs:
         raise TextError(f"{name} has no losses", f"wait for the run's first step, or {REMEDY}")
@@ -71,7 +73,7 @@ def read(path: Path) -> list[Run]:
 def _events(path: Path, name: str) -> Iterator[dict[str, Any]]:
     """The objects of a file's lines; the last line may have been cut short by a kill."""
     try:
-        text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = sys.stdin.buffer.read() if path == STDIO else path.read_bytes()
     except OSError as error:
         raise TextError(f"{name} cannot be read: {error.strerror}", REMEDY) from None
     lines = text.split(b"\n")

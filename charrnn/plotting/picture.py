@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import io
+import logging
+import os
+import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, contextmanager
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from ..config import symbol
@@ -30,17 +36,50 @@ def draw(runs: Sequence[Run], over: str = "chars", kind: str = "png") -> bytes:
     over: `chars` or `seconds`.  kind: of KINDS.
     Errors: CharrnnError if matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ModuleNotFoundError:
-        raise CharrnnError("pictures need matplotlib", "pip install matplotlib") from None
     settings = {"svg.fonttype": "none", "svg.hashsalt": "charrnn", "font.size": 10}
     file = io.BytesIO()
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
+    with _defaults(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks is boxes
         metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
         _figure(runs, over).savefig(file, format=kind, dpi=DOTS, bbox_inches="tight", metadata=metadata)
     return file.getvalue()
+
+
+@contextmanager
+def _defaults(settings: dict[str, Any]) -> Iterator[None]:
+    """Inside, matplotlib is as it was made, but for `settings`: a user's own must not change a picture."""
+    log = logging.getLogger("matplotlib")
+    before = log.level
+    log.setLevel(logging.ERROR)  # of a user's file it would tell every line that it cannot read
+    try:
+        matplotlib = _load()
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(settings)
+            yield
+    finally:
+        log.setLevel(before)
+
+
+def _load() -> Any:
+    """matplotlib, even where it ends on the user's settings: an absent backend, a file that is no text."""
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        raise CharrnnError("pictures need matplotlib", "pip install matplotlib") from None
+    except ValueError:
+        # only now, so that in a notebook the user's own settings hold for the user's own pictures
+        spec, backend = find_spec("matplotlib"), os.environ.pop("MPLBACKEND", None)
+        assert spec and spec.origin
+        for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
+            del sys.modules[name]  # loaded by half
+        try:
+            with chdir(Path(spec.origin).parent / "mpl-data"):  # whose matplotlibrc comes before any other
+                import matplotlib
+        finally:
+            if backend is not None:
+                os.environ["MPLBACKEND"] = backend
+    return matplotlib
 
 
 def _figure(runs: Sequence[Run], over: str) -> Any:

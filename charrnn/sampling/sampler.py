@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ..array_types import Array, Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..config import SampleConfig
-from ..errors import field
+from ..errors import OverflowingModelError, field
 from ..kernels.sample_character import Rules, generate
 from ..model.network import Network
 from ..model.shard import Shard
@@ -61,6 +62,7 @@ class Sampler:
         self._ids = self.vocabulary.encode(config.prime, "the prime", config.unknown)
         self.prime = self.vocabulary.decode(self._ids)  # as it is read
         self.skipped = len(config.prime) - len(self.prime)  # of its characters
+        self.note = ""  # of iterating, for the user
         self.stops: list[str] = []  # those that can occur, `searchable`
         for stop in config.stop:
             ids = self.vocabulary.encode(
@@ -71,12 +73,15 @@ class Sampler:
 
     def compile_kernels(self) -> None:
         """Run every kernel once."""
-        list(Sampler(self.checkpoint, SampleConfig(length=1, prime=self.prime[:2])))
+        with suppress(OverflowingModelError):  # told when it is drawn from
+            list(Sampler(self.checkpoint, SampleConfig(length=1, prime=self.prime[:2])))
 
     def __iter__(self) -> Iterator[Block]:
         config, size, done = self.config, 1, 0
         buffers = [StopBuffer(self.vocabulary, self.stops) for _ in range(config.num)]
-        shards, cuts, team = self._start(), cut(config.num), Team(config.threads)
+        shards, cuts = self._start(), cut(config.num)
+        team = Team(config.threads, most=len(cuts))
+        self.note = team.note
 
         def draw(number: int) -> None:
             if not all(buffer.ended for buffer in buffers[cuts[number]]):
@@ -90,9 +95,17 @@ class Sampler:
                 took, done = time.monotonic() - begun, done + size
                 rows = [row for shard in shards for row in zip(shard.drawn, shard.logprobs, strict=True)]
                 last = done == config.length
-                shown = [buffer.push(*row, last) for buffer, row in zip(buffers, rows, strict=True)]
+                sound = [_sound(ids) for ids, _ in rows]
+                shown = [
+                    buffer.push(ids[:n], logprobs[:n], last and n == size)
+                    for buffer, (ids, logprobs), n in zip(buffers, rows, sound, strict=True)
+                ]
                 ended = [buffer.ended for buffer in buffers]
                 yield Block([text for text, _ in shown], [logprobs for _, logprobs in shown], ended)
+                for n, over in zip(sound, ended, strict=True):
+                    if n < size and not over:
+                        where = f"character {done - size + n + 1} of a sample"
+                        raise OverflowingModelError(where, "what it expects")
                 size = next_size(size, took)
         finally:
             team.close()
@@ -118,6 +131,12 @@ class Sampler:
         reader = Shard(self.network, 1, PRIME_CHUNK)
         reader.read(ids)
         return reader.carried
+
+
+def _sound(ids: Ids) -> int:
+    """How many were drawn before the model overflowed, if it did."""
+    over = ids < 0
+    return int(over.argmax()) if over.any() else len(ids)
 
 
 def next_size(size: int, took: float) -> int:

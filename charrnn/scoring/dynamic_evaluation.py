@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a model that goes on learning from the text that it predictions.
+"""Dynamic evaluation: a model that goes on learning from the text that it scores.
 
 Mikolov et al. 2010; Krause et al. 2018. Each character is scored before it is learned from.
 """
@@ -18,7 +18,7 @@ CLIP = 1.0  # norm of a gradient
 
 
 class DynamicReader:
-    """As `evaluation.Reader`, with a step of RMSProp on each chunk after it was scored."""
+    """As `reader.Reader`, with a step of RMSProp on each chunk after it was scored."""
 
     def __init__(self, network: Network, lr: float):
         """network: a copy of it learns.  lr: learning rate."""
@@ -30,6 +30,7 @@ class DynamicReader:
         self._views = self._network.layout.views(self._grad)
         self._slots = np.zeros((optimizers.SLOTS["rmsprop"], self._grad.size), self._grad.dtype)
         self._chunk: Ids = np.empty(0, np.int64)  # read since the last update, and the one before
+        self.learned = False  # whether its weights are no longer the model's
         self._network.pack()
 
     def read(self, ids: Ids) -> Predictions:
@@ -52,10 +53,8 @@ class DynamicReader:
         size = len(self._chunk) - first
         if size:
             text = self._chunk[None]
-            predictions.nats[len(predictions.nats) - size :] = self._shard.score(
-                text[:, first - 1 : -1], text[:, first:]
-            )[0]
-            predictions.correct[len(predictions.nats) - size :] = self._shard.correct(size)[0]
+            nats = self._shard.score(text[:, first - 1 : -1], text[:, first:])[0]
+            predictions.set(slice(-size, None), nats, self._shard.correct(size)[0])
 
     def _learn(self) -> None:
         """One update from the whole chunk, whose forward pass is run again."""
@@ -67,5 +66,6 @@ class DynamicReader:
         norm = float(np.linalg.norm(self._grad))
         if np.isfinite(norm):
             optimizers.clip(self._grad, min(1.0, CLIP / max(norm, CLIP)), 0.0)
+            self.learned = True
             optimizers.rmsprop(self._network.flat, self._grad, self._slots, self._lr, 1, 0.0)
             self._network.pack()

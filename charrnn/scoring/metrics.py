@@ -9,6 +9,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..array_types import Array, Ids
+from ..errors import OverflowingModelError
+
 Nats = TypeVar("Nats", float, NDArray[np.float64])
 
 
@@ -43,12 +46,25 @@ class Metrics:
 class Predictions(NamedTuple):
     """What is known of each character of a text (N,)."""
 
-    nats: NDArray[np.float64]  # -ln p; NaN for the first of a text, which nothing precedes
+    # -ln p; NaN for the first of a text, which nothing precedes; inf where the model overflowed
+    nats: NDArray[np.float64]
     correct: NDArray[np.bool_]  # whether it was the likeliest, the one of lowest id among equals
 
     @classmethod
     def unknown(cls, size: int) -> Predictions:
         return cls(np.full(size, np.nan), np.zeros(size, bool))
+
+    def set(self, at: slice | Ids, nats: Array, correct: Array) -> None:
+        """Those of some characters, as a shard found them: what is not finite there is an overflow."""
+        self.nats[at] = np.where(np.isfinite(nats), nats, np.inf)
+        self.correct[at] = correct
+
+    def refuse_overflow(self, before: int = 0, name: str = "the text", remedy: str = "") -> None:
+        """before: characters of the text before these.  Errors: OverflowingModelError."""
+        over = np.isinf(self.nats)
+        if over.any():
+            at = before + int(over.argmax()) + 1
+            raise OverflowingModelError(f"character {at} of {name}", "the loss", remedy)
 
     def part(self, start: int, stop: int) -> Predictions:
         return Predictions(self.nats[start:stop], self.correct[start:stop])

@@ -26,6 +26,7 @@ def evaluate(
 ) -> Metrics | None:
     """Metrics of a text of any length, which rank 0 has; None if `stopped` became true on any rank.
 
+    The loss is inf if the model overflows.
     Cost: the forward pass.
     """
     reader, tally = Reader(network, team, stopped, ranks), Tally()
@@ -151,5 +152,5 @@ def _run(
         at = begins[:, None] + np.arange(offset, offset + width)
         kept = (at >= starts[:, None]) & (at <= last)
         at = np.minimum(at, last)
-        predictions.nats[at[kept]] = shard.score(text[at - 1], text[at])[kept]
-        predictions.correct[at[kept]] = shard.correct(width)[kept]
+        nats = shard.score(text[at - 1], text[at])
+        predictions.set(at[kept], nats[kept], shard.correct(width)[kept])

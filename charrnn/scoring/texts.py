@@ -11,13 +11,14 @@ import numpy as np
 from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..config import EvalConfig
-from ..errors import TextError
+from ..errors import TextError, field
 from ..model.network import Network
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
 from ..system.stdio import name_of
 from ..text.blocks import NEWLINE, of_size, whole_lines
 from ..text.corpus import known_blocks
+from ..text.notes import Notes
 from .dynamic_evaluation import DynamicReader
 from .metrics import Metrics, Predictions, Tally
 from .pieces import Piece, in_lines
@@ -36,6 +37,7 @@ class TextScorer:
         ranks.broadcast((self._network.config, self._network.vocab_size))
         ranks.broadcast_array(self._network.flat)
         self.skipped = 0  # characters so far that the model never saw
+        self.notes = Notes()  # of the texts so far
 
     def compile_kernels(self) -> None:
         """Run every kernel once."""
@@ -52,7 +54,10 @@ class TextScorer:
         self._ranks.broadcast(False)
 
     def whole(self, path: Path) -> tuple[Metrics, int]:
-        """A text's score, and how many characters were skipped.  Errors: TextError, as for all here."""
+        """A text's score, and how many characters were skipped.
+
+        Errors: TextError; OverflowingModelError; as for all here.
+        """
         tally, read, before = Tally(), 0, self.skipped
         for piece in self.pieces(path, PIECE):
             tally.add(piece.predictions)
@@ -74,8 +79,10 @@ class TextScorer:
 
         size: of all but the last, for the same figures to the last bit however a text arrives; 0: any.
         """
-        alone, reader = self._config.stateless, self._reader()
-        blocks = known_blocks(path, self.vocabulary, self._config.encoding, self._config.unknown)
+        alone, reader, before, config = self._config.stateless, self._reader(), 0, self._config
+        blocks = known_blocks(
+            path, self.vocabulary, config.encoding, config.unknown, config.encoding_errors, self.notes
+        )
         blocks = of_size(blocks, size) if size else blocks
         for points, known in whole_lines(blocks) if alone else blocks:
             ids = self.vocabulary.ids_of(points[known])
@@ -86,8 +93,15 @@ class TextScorer:
             else:
                 found = reader.read(self._ranks.broadcast(ids))
             predictions.nats[known], predictions.correct[known] = found
+            remedy = self._learned_too_much() if getattr(reader, "learned", False) else ""
+            predictions.refuse_overflow(before, name_of(path), remedy)
+            before += len(points)
             self.skipped += int(np.count_nonzero(~known))
             yield Piece(points, predictions)
+
+    def _learned_too_much(self) -> str:
+        how = f"a lower {field('lr')} (it was {self._config.lr:g})"
+        return f"it learned too fast from the text: try {how}, or without {field('dynamic')}"
 
     def _alone(self, lines: list[Ids]) -> Predictions:
         """Each line as after a newline at the start of a text, or, if the model has none, after nothing."""

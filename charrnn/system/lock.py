@@ -1,56 +1,63 @@
-"""One run at a time on one output, and none of a dead run's leavings."""
+"""What one process at a time may hold: a name, or an open file."""
 
 from __future__ import annotations
 
-import glob
+import errno
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, Timeout, lock_descriptor
 
-from ..errors import CheckpointError, field
+from .atomic import LACKING
+
+UNLOCKED = LACKING | {errno.ENOLCK}  # NFS without its lock daemon, and others
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
+def hold(path: Path) -> Iterator[str]:
     """Hold the name `path`, by a file .NAME.lock beside it.
 
     The lock is the kernel's and ends with the process, however it ends; the file goes when it is released.
+    Yields nothing, or in a sentence that the file system has no locks: then nothing is held.  A file that
+    stands for a lock is no help: one that a kill left behind would stop the run for ever.
     Errors: BlockingIOError if another process holds it; OSError.
     """
     name = path.with_name(f".{path.name}.lock")
-    lock = FileLock(name)
+    lock, lacking = FileLock(name, fallback_to_soft=False), ""
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise BlockingIOError(f"{path} is held") from None
+    except OSError as error:
+        lacking = _lacking(path, error)
     try:
-        yield
+        yield lacking
     finally:
         with suppress(OSError):  # Windows removes no open file
             name.unlink()
-        lock.release()
+        with suppress(OSError):  # the end of the process releases it too
+            lock.release()
 
 
-@contextmanager
-def output(path: Path) -> Iterator[None]:
-    """Hold the checkpoint `path` for writing; temporary files that a killed run left beside it are removed.
+def hold_open(path: Path, file: int) -> str:
+    """Hold an open file, by whatever name others may open it, until it is closed.
 
-    Errors: CheckpointError if another process holds it, or the folder cannot be written.
+    Returns and errors: as `hold`.
     """
-    run = path.with_name(path.name.removesuffix(".npz"))  # with and without .npz is one run
-    with ExitStack() as held:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            held.enter_context(hold(run))
-        except BlockingIOError:
-            raise CheckpointError(
-                f"another run is writing to {path}", f"choose another {field('out')}, or end that run"
-            ) from None
-        except OSError as error:
-            raise CheckpointError(f"{path.parent} cannot be written: {error.strerror}") from None
-        for pattern in ("", ".last", ".step?????????"):
-            for stale in path.parent.glob(f".{glob.escape(run.name)}{pattern}.npz.*.tmp"):
-                stale.unlink(missing_ok=True)
-        yield
+    try:
+        held = lock_descriptor(file, blocking=False)
+    except OSError as error:
+        return _lacking(path, error)
+    if not held:
+        raise BlockingIOError(f"{path} is held")
+    return ""
+
+
+def _lacking(path: Path, error: OSError) -> str:
+    if error.errno not in UNLOCKED:
+        raise error
+    return (
+        f"{path.parent} is on a file system without locks ({error.strerror}): nothing keeps another run "
+        "from writing to the same files"
+    )

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..array_types import Ids
+from ..errors import field
 from ..system.stdio import name_of
 from .files import blocks
+from .notes import Notes
 from .vocabulary import CODE_POINTS, Vocabulary, to_bytes, unknown_characters
 
 SMALL = 1 << 15  # characters
+LINE_ENDS = (ord("\n"), ord("\r"))
 
 
 @dataclass(frozen=True)
@@ -29,18 +32,45 @@ class Corpus:
     sha256: str  # of the bytes read, unpacked
 
 
-def load(paths: Sequence[Path], encoding: str = "utf-8", level: str = "char") -> Corpus:
+def load(
+    paths: Sequence[Path],
+    encoding: str = "utf-8",
+    level: str = "char",
+    errors: str = "strict",
+    join: str = "newline",
+    notes: Notes | None = None,
+) -> Corpus:
     """Read files, or stdin for -, as one text.  level: `char`, or `byte` for the 256 bytes of any file.
 
+    errors, notes: as `blocks`.  join: `newline` for a line end after a file that ends without one, if
+    another comes, or `nothing`; bytes are never added to. The line end counts for the digest too.
     Errors: TextError that names the file and, for text that is not in `encoding`, the byte offset.
     Cost: 1 byte of memory a character, 2 or 4 for more than 256 or 65,536 different ones; at no time more.
     """
-    digest, gathered = hashlib.sha256(), _Gathered()
-    for path in paths:
-        for points in blocks(path, encoding, level, digest.update):
+    digest, gathered, last = hashlib.sha256(), _Gathered(), LINE_ENDS[0]
+    for number, path in enumerate(paths):
+        if last not in LINE_ENDS:
+            joined = join == "newline" and level == "char"
+            _note_join(notes, paths[number - 1], joined, level)
+            if joined:
+                gathered.add(np.array([LINE_ENDS[0]], np.uint8))
+                digest.update(b"\n")
+                last = LINE_ENDS[0]
+        for points in blocks(path, encoding, level, digest.update, errors, notes):
             gathered.add(points)
+            last = points[-1] if len(points) else last
     vocabulary = Vocabulary.of_bytes() if level == "byte" else Vocabulary(np.sort(gathered.seen))
     return Corpus(gathered.ids_of(vocabulary), vocabulary, digest.hexdigest())
+
+
+def _note_join(notes: Notes | None, before: Path, joined: bool, level: str) -> None:
+    if notes is None or not (joined or level == "byte"):
+        return
+    said = f"{name_of(before)} ends without a line end, and another file follows: "
+    if joined:
+        notes.add("join", f"{said}one was put between; {field('join', 'nothing')} lets them run together")
+    else:
+        notes.add("join", f"{said}bytes are never added to, so they run together")
 
 
 def from_text(text: str) -> Corpus:
@@ -50,31 +80,42 @@ def from_text(text: str) -> Corpus:
 
 
 def encode(
-    path: Path, vocabulary: Vocabulary, encoding: str = "utf-8", unknown: str = "error"
+    path: Path,
+    vocabulary: Vocabulary,
+    encoding: str = "utf-8",
+    unknown: str = "error",
+    errors: str = "strict",
+    notes: Notes | None = None,
 ) -> tuple[Ids, int]:
     """A file's ids in a vocabulary that exists, and how many characters were left out.
 
-    unknown: `error`, or `skip` for leaving out what the vocabulary lacks.
+    unknown: `error`, or `skip` for leaving out what the vocabulary lacks.  errors, notes: as `blocks`.
     Errors: TextError, as `load`, and for unknown characters.
     """
     gathered, skipped = _Gathered(vocabulary.points), 0
-    for points, known in known_blocks(path, vocabulary, encoding, unknown):
+    for points, known in known_blocks(path, vocabulary, encoding, unknown, errors, notes):
         gathered.add(points[known])
         skipped += int(np.count_nonzero(~known))
     return gathered.ids_of(vocabulary), skipped
 
 
 def known_blocks(
-    path: Path, vocabulary: Vocabulary, encoding: str = "utf-8", unknown: str = "error"
+    path: Path,
+    vocabulary: Vocabulary,
+    encoding: str = "utf-8",
+    unknown: str = "error",
+    errors: str = "strict",
+    notes: Notes | None = None,
 ) -> Iterator[tuple[Ids, NDArray[np.bool_]]]:
     """As `blocks`, with which of the characters the vocabulary has.  Errors: as `encode`."""
     has = np.zeros(CODE_POINTS, bool)
     has[vocabulary.points] = True
     characters = lines = 0
-    for points in blocks(path, encoding, vocabulary.level):
+    for points in blocks(path, encoding, vocabulary.level, None, errors, notes):
         known = has.take(points)
         if unknown == "error" and not known.all():
-            raise unknown_characters(points, np.flatnonzero(~known), name_of(path), characters, lines)
+            lacking = np.flatnonzero(~known)
+            raise unknown_characters(points, lacking, name_of(path), vocabulary, characters, lines, encoding)
         characters += len(points)
         lines += int(np.count_nonzero(points == ord("\n")))
         yield points, known

@@ -1,29 +1,46 @@
-"""Files as blocks of characters: plain or compressed, decoded exactly, or refused with their name."""
+"""Files as blocks of characters: unpacked and decoded exactly as they are, or refused with their name."""
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import lzma
-import sys
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..array_types import Ids
 from ..errors import TextError, field
-from ..system.stdio import STDIO, name_of
+from ..system.stdio import STDIO
+from .encodings import DISGUISED, decoded, disguised, fitting
+from .kinds import kind
+from .line_ends import LineEnds, mark_note
+from .notes import Notes
+from .source import Digest, Source
 from .vocabulary import code_points
 
-Digest = Callable[[bytes], object]
+REPLACE, SKIP = "charrnn.replace", "charrnn.skip"  # what Python does for replace and ignore, counted
+HANDLERS = {"strict": "strict", "replace": REPLACE, "skip": SKIP}
 
-BLOCK = 1 << 20  # bytes read at a time
-ZIP = b"PK\x03\x04"  # how archives begin, checkpoints among them
-OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+class _Bad(threading.local):
+    bytes = 0  # that were in no text's encoding, so far
+
+
+_BAD = _Bad()
+
+
+def _counted(text: str) -> None:
+    def handle(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        _BAD.bytes += error.end - error.start
+        return text, error.end
+
+    codecs.register_error(REPLACE if text else SKIP, handle)
+
+
+_counted("\ufffd")
+_counted("")
 
 
 def refuse_unreadable(paths: Sequence[Path]) -> None:
@@ -31,77 +48,128 @@ def refuse_unreadable(paths: Sequence[Path]) -> None:
     for path in paths:
         read_once = path == STDIO or path.is_fifo() or path.is_char_device()
         if not read_once:
-            next(_bytes(path), None)
+            next(Source(path, Notes()).blocks(), None)
 
 
-def blocks(path: Path, encoding: str, level: str, digest: Digest | None = None) -> Iterator[Ids]:
-    """A file's code points or bytes, about a million at a time; digest: called with what is read."""
+def blocks(
+    path: Path,
+    encoding: str,
+    level: str,
+    digest: Digest | None = None,
+    errors: str = "strict",
+    notes: Notes | None = None,
+) -> Iterator[Ids]:
+    """A file's code points or bytes, about a million at a time.
+
+    digest: called with what is read.  errors: what to do with bytes that are not in the encoding: strict,
+    replace by U+FFFD, or skip.  notes: gets what the user should know of the file.
+    """
+    source = Source(path, Notes() if notes is None else notes)
     if level == "byte":
-        return (np.frombuffer(block, np.uint8) for block in _bytes(path, digest))
-    return (code_points(block) for block in _decoded(path, encoding, digest))
+        return _bytes(source, digest)
+    return (code_points(text) for text in _decoded(source, encoding, errors, digest))
 
 
-def _bytes(path: Path, digest: Digest | None = None) -> Iterator[bytes]:
-    try:
-        with _open(path) as file:
-            # what a pipe brings as it comes, for whoever answers line by line
-            read = getattr(file, "read1", file.read) if path == STDIO else file.read
-            while block := read(BLOCK):
-                if digest:
-                    digest(block)
-                yield block
-    except FileNotFoundError:
-        raise TextError(f"there is no file {path}", "check the path") from None
-    except IsADirectoryError:
-        raise TextError(f"{path} is a folder", "name a text file in it") from None
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        system = getattr(error, "strerror", None)  # else what unpacks it complains
-        remedy = "check that it may be read" if system else "it is damaged or cut short: get it again"
-        raise TextError(f"{name_of(path)} cannot be read: {system or error}", remedy) from None
+def _bytes(source: Source, digest: Digest | None) -> Iterator[Ids]:
+    """Any file will do; what it is, is said."""
+    ends = LineEnds()
+    for number, block in enumerate(source.blocks(digest)):
+        if not number:
+            if found := kind(block, source.path, source.packed):
+                source.notes.add("kind", f"{source.name} is {found.name}: its bytes are read as they are")
+            if block.startswith(codecs.BOM_UTF8):
+                source.notes.add("mark", mark_note(source, "bytes"))
+        ends.see(block.decode("latin-1"))
+        yield np.frombuffer(block, np.uint8)
+    ends.tell(source, "bytes")
 
 
-def _open(path: Path) -> Any:
-    if path == STDIO:
-        return sys.stdin.buffer
-    opened: Any = OPENERS.get(path.suffix, open)(path, "rb")
-    return opened
-
-
-def _decoded(path: Path, encoding: str, digest: Digest | None) -> Iterator[str]:
+def _decoded(source: Source, encoding: str, errors: str, digest: Digest | None) -> Iterator[str]:
     """The text of a file exactly as it is: no newline is translated, no mark removed."""
+    decoder, offset, lines = _decoder(encoding, errors), 0, 0
+    bad, ends = 0, LineEnds()
+    block = b""
+    for block in source.blocks(digest):
+        if not offset:
+            _look(block, source, encoding)
+        pending, before = len(decoder.getstate()[0]), _BAD.bytes
+        text = _text(decoder, block, source, encoding, offset - pending, lines)
+        if not offset and text.startswith("\ufeff"):
+            source.notes.add("mark", mark_note(source, encoding))
+        bad += _BAD.bytes - before
+        ends.see(text)
+        yield text
+        offset += len(block)
+        lines += block.count(b"\n")
+    pending, before = len(decoder.getstate()[0]), _BAD.bytes
+    if text := _text(decoder, b"", source, encoding, offset - pending, lines, block):
+        yield text  # what stands for a character that was cut short
+    bad += _BAD.bytes - before
+    ends.tell(source, encoding)
+    if bad:
+        were = "bytes were" if bad > 1 else "byte was"
+        done = "replaced by U+FFFD" if errors == "replace" else "left out"
+        source.notes.add("bad", f"{source.name}: {bad:,} {were} not {encoding.upper()}, and {done}")
+
+
+def _decoder(encoding: str, errors: str) -> codecs.IncrementalDecoder:
     try:
         "".encode(encoding)  # refuses what is no encoding of text, such as base64
-        decoder = codecs.getincrementaldecoder(encoding)("strict")
+        return codecs.getincrementaldecoder(encoding)(HANDLERS[errors])
     except (LookupError, ValueError):  # ValueError: a NUL in the name
         raise TextError(
             f"there is no encoding {encoding!r}", "for example utf-8, latin-1, shift-jis"
         ) from None
-    offset = lines = 0
-    for block in _bytes(path, digest):
-        if not offset and block.startswith(ZIP):
-            kind = "a checkpoint" if path.suffix == ".npz" else "a zip archive"
-            raise TextError(f"{name_of(path)} is {kind}, not a text", "name a text file")
-        pending = len(decoder.getstate()[0])
-        try:
-            yield decoder.decode(block)
-        except UnicodeDecodeError as error:
-            raise _not_text(path, encoding, error, offset - pending, lines) from None
-        except UnicodeError as error:
-            raise TextError(
-                f"{name_of(path)} is not {encoding.upper()}: {error}", f"name its {field('encoding')}"
-            ) from None
-        offset += len(block)
-        lines += block.count(b"\n")
+
+
+def _look(head: bytes, source: Source, encoding: str) -> None:
+    """What it is by how it begins.  Errors: TextError for what is no text, or is in another encoding."""
+    if found := kind(head, source.path, source.packed):
+        raise TextError(f"{source.name} is {found.name}, not a text", found.advice(source.path))
+    asked = codecs.lookup(encoding).name
+    if asked not in ("utf-8", "utf-8-sig") and not (decoded(head, "utf-8") or "").isascii():
+        source.notes.add("utf-8", f"{source.name} would be UTF-8 too; it is read as {encoding.upper()}")
+    if asked in DISGUISED:
+        return
+    if name := disguised(head):
+        raise TextError(
+            f"{source.name} is {name.upper()}, not {encoding.upper()}", f"name its {field('encoding', name)}"
+        )
+
+
+def _text(
+    decoder: codecs.IncrementalDecoder,
+    block: bytes,
+    source: Source,
+    encoding: str,
+    base: int,
+    lines: int,
+    before: bytes = b"",
+) -> str:
+    """The text of a block, or, with none, of what is left.
+
+    base: the offset of what the decoder holds.  before: the last block, when none comes.
+    Errors: TextError that says where it is in another encoding.
+    """
     try:
-        decoder.decode(b"", final=True)
+        return decoder.decode(block, final=not block)
     except UnicodeDecodeError as error:
-        raise _not_text(path, encoding, error, offset - len(error.object), lines) from None
+        raise _not_text(source, encoding, error, base, lines, before) from None
+    except UnicodeError as error:
+        raise TextError(
+            f"{source.name} is not {encoding.upper()}: {error}", f"name its {field('encoding')}"
+        ) from None
 
 
-def _not_text(path: Path, encoding: str, error: UnicodeDecodeError, base: int, lines: int) -> TextError:
+def _not_text(
+    source: Source, encoding: str, error: UnicodeDecodeError, base: int, lines: int, before: bytes
+) -> TextError:
     line = lines + error.object.count(b"\n", 0, error.start) + 1
+    around = before if before.endswith(error.object) else error.object
+    other = fitting(around, len(around) - len(error.object) + error.start, encoding)
+    lenient = f"replace such bytes with {field('encoding_errors', 'replace')}"
     return TextError(
-        f"{name_of(path)} is not {encoding.upper()}: byte 0x{error.object[error.start]:02x}"
+        f"{source.name} is not {encoding.upper()}: byte 0x{error.object[error.start]:02x}"
         f" at offset {base + error.start} (line {line})",
-        f"name its {field('encoding')}, or convert it, for example with: iconv -f LATIN1 -t UTF-8",
+        f"it may be {field('encoding', other)}; else {lenient}" if other else lenient,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +12,16 @@ from numpy.typing import NDArray
 
 from ..array_types import Ids
 from ..errors import TextError, field
+from .encodings import without_mark
 
 CODE_POINTS = 0x110000  # that there are in Unicode
+MARK = 0xFEFF  # byte order mark, which some systems put before a text
+NEAR = 8  # characters that may compose one
+FORMS = {"NFC": "composed", "NFD": "decomposed"}
+NORMALIZE = (
+    'python3 -c "import sys, unicodedata as u; sys.stdout.buffer.write('
+    "u.normalize('{}', sys.stdin.buffer.read().decode()).encode())\" < FILE | charrnn ... -"
+)
 
 
 def code_points(text: str) -> Ids:
@@ -69,7 +78,7 @@ class Vocabulary:
         points = code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
         lacking = np.flatnonzero(~np.isin(points, self.points))
         if lacking.size and unknown == "error":
-            raise unknown_characters(points, lacking, name)
+            raise unknown_characters(points, lacking, name, self)
         return self.ids_of(np.delete(points, lacking))
 
     def ids_of(self, points: Ids) -> Ids:
@@ -98,21 +107,57 @@ class Vocabulary:
         return lambda ids, last: utf8.decode(self.points[ids].astype(np.uint8).tobytes(), last)
 
 
-def unknown_characters(points: Ids, lacking: Ids, name: str, before: int = 0, lines: int = 0) -> TextError:
+def unknown_characters(
+    points: Ids,
+    lacking: Ids,
+    name: str,
+    vocabulary: Vocabulary,
+    before: int = 0,
+    lines: int = 0,
+    encoding: str = "",
+) -> TextError:
     """The error for characters that a vocabulary lacks.
 
     lacking: where they stand in `points`, which come after so many characters and lines of the text.
+    encoding: of the file, if it is one.
     """
     first = int(lacking[0])
     characters = list(dict.fromkeys(chr(points[i]) for i in lacking[:1000]))
     shown = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in characters[:5])
     more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
     line = lines + int(np.count_nonzero(points[:first] == ord("\n"))) + 1
+    skip = f"leave them out with {field('unknown', 'skip')}, or train on a text that has them"
+    hint = known_otherwise(points, first, vocabulary)
+    if not before + first and points[0] == MARK and (other := without_mark(encoding)):
+        hint = f"leave the byte order mark out with {field('encoding', other)}"
     return TextError(
         f"{name} has characters that the model never saw in training: {shown}{more}, "
         f"first at character {before + first} (line {line})",
-        f"leave them out with {field('unknown', 'skip')}, or train on a text that has them",
+        f"{hint}, or {skip}" if hint else skip,
     )
+
+
+def known_otherwise(points: Ids, at: int, vocabulary: Vocabulary) -> str:
+    """How to write the character at `at`, which a vocabulary lacks, as one that it has; else nothing."""
+    if vocabulary.level == "byte":
+        return ""
+    if points[at] == ord("\r"):
+        return r"make line ends \n: tr -d '\r' < FILE | charrnn ... -"
+    begin, end, length = at, at + 1, 1
+    while begin and len(_composed(points[begin - 1 : end])) == length and end - begin < NEAR:
+        begin -= 1
+    while end < len(points) and len(_composed(points[begin : end + 1])) == length and end - begin < NEAR:
+        end += 1
+    written = vocabulary.text_of(points[begin:end])
+    for form, kind in FORMS.items():
+        other = unicodedata.normalize(form, written)  # type: ignore[arg-type]
+        if other != written and all(c in vocabulary for c in other):
+            return f"write it in the {kind} form ({form}) that the model knows: {NORMALIZE.format(form)}"
+    return ""
+
+
+def _composed(points: Ids) -> str:
+    return unicodedata.normalize("NFC", "".join(map(chr, points)))
 
 
 def to_bytes(text: str) -> bytes:

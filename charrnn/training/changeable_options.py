@@ -37,8 +37,6 @@ def saved_or_given(
         now, then = getattr(ours, name), saved[name]
         differs = name in given and now != then
         if differs and name not in free:
-            raise UsageError(
-                f"{field(name)} is {now}, but the saved {kind} has {then}", "leave the option out"
-            )
+            raise UsageError(f"{field(name)} is {now}, but the saved {kind} has {then}", "leave it out")
         values[name] = now if differs else then
     return replace(ours, **values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 
@@ -97,6 +97,14 @@ class Sampled(Event):
 
 
 @dataclass(frozen=True)
+class Evaluating(Event):
+    """A text that is not trained on is about to be read, which may take long.  Not in the log."""
+
+    name = "evaluating"
+    split: str  # val or test
+
+
+@dataclass(frozen=True)
 class Evaluated(Event):
     """The loss on a text that is not trained on."""
 
@@ -118,6 +126,10 @@ class Saved(Event):
     step: int
     path: str
     kind: str  # best on validation, or without one the last; last, to go on from; kept
+    notes: list[str] = field(default_factory=list)  # what its file system lacks, told once
+
+    def record(self) -> dict[str, Any]:
+        return {name: value for name, value in super().record().items() if name != "notes"}
 
 
 @dataclass(frozen=True)

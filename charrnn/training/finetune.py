@@ -13,7 +13,7 @@ from ..errors import TextError, field
 from ..model.network import Network
 from ..model.pytorch import by_character, named
 from ..text.corpus import Corpus
-from ..text.vocabulary import Vocabulary
+from ..text.vocabulary import NEAR, Vocabulary, known_otherwise
 
 
 def adapt(
@@ -33,9 +33,10 @@ def adapt(
         )
     if added.size and not extend:
         shown = ", ".join(repr(chr(point)) for point in added[:5])
+        hint = _known_otherwise(corpus, int(added[0]), old)
         raise TextError(
             f"the text has {added.size} characters that the model lacks: {shown}",
-            f"go on with the text it was trained on, or start a new run with {field('init_from')} and "
+            f"{hint}go on with the text it was trained on, or start a new run with {field('init_from')} and "
             f"{field('extend_vocab')}",
         )
     if np.array_equal(old.points, new.points):
@@ -44,6 +45,15 @@ def adapt(
     ids_of = np.searchsorted(vocabulary.points, new.points).astype(np.min_scalar_type(len(vocabulary) - 1))
     network = _grown(checkpoint.network, model, old, vocabulary, seed)
     return network, replace(corpus, ids=ids_of[corpus.ids], vocabulary=vocabulary)
+
+
+def _known_otherwise(corpus: Corpus, point: int, old: Vocabulary) -> str:
+    """How to write the first such character as one that a vocabulary has, if it can be written so."""
+    at = int(np.argmax(corpus.vocabulary.points[corpus.ids] == point))
+    begin = max(0, at - NEAR)
+    near = corpus.vocabulary.points[corpus.ids[begin : at + NEAR]]
+    hint = known_otherwise(near, at - begin, old)
+    return f"{hint}, or " if hint else ""
 
 
 def digest(checkpoint: Checkpoint) -> str:

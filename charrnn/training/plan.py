@@ -34,7 +34,7 @@ class RankPlan:
     config: TrainConfig
     vocabulary: Vocabulary
     corpus: dict[str, Any]  # what is said of the texts in files and logs
-    batch_size: int  # streams of all ranks
+    global_batch_size: int  # streams of all ranks
     total_steps: int
     save_every: int
     streams: Streams  # this rank's
@@ -127,7 +127,7 @@ class Plan:
             config=self.config,
             vocabulary=self.vocabulary,
             corpus=self.corpus,
-            batch_size=batch_size,
+            global_batch_size=batch_size,
             total_steps=self.total_steps,
             save_every=self.save_every,
             streams=self.streams.part(shards[mine.start].start, shards[mine.stop - 1].stop),

@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint.checkpoint import VERSIONS, Checkpoint, last_path
+from ..checkpoint.checkpoint import VERSIONS, Checkpoint
+from ..checkpoint.names import RunNames
 from ..checkpoint.reading import load
 from ..errors import CheckpointError, UsageError, field
+
+# of options that the oldest checkpoints do not name: what they then did
+OLDEST = {"encoding_errors": "strict", "join": "nothing"}
 
 
 def saved_run(out: Path) -> Checkpoint:
     """What the run of `out` needs to go on.  Errors: CheckpointError."""
-    last = last_path(out)
+    last = RunNames.of(out).last
     if not last.exists():
         raise CheckpointError(
             f"there is nothing to resume: no file {last}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..array_types import Array
-from ..checkpoint.checkpoint import Checkpoint, last_path
+from ..checkpoint.checkpoint import Checkpoint
+from ..checkpoint.names import RunNames
 from ..checkpoint.reading import load
 from ..checkpoint.run_progress import Progress
 from ..checkpoint.writing import save
@@ -23,16 +23,17 @@ from .learner import Learner
 
 
 class RunFiles:
-    """NAME.npz, NAME.last.npz and, of `keep_last` models, NAME.stepNNNNNNNNN.npz.
+    """The best model, what is needed to go on and, of `keep_last` models, each: see RunNames.
 
     Of several ranks, each calls all methods, and rank 0 alone touches files.
     """
 
-    def __init__(self, path: Path, learner: Learner, vocabulary: Vocabulary, meta: dict[str, Any]):
+    def __init__(self, names: RunNames, learner: Learner, vocabulary: Vocabulary, meta: dict[str, Any]):
         """meta: what each file says of the run."""
-        self.path, self.last_path = path, last_path(path)
+        self.names = names
         self._learner, self._vocabulary, self.meta = learner, vocabulary, meta
         self._keep, self._ranks = learner.config.keep_last, learner.ranks
+        self._lacking: set[str] = set()  # what the file system cannot do, as was said
 
     def finite(self) -> bool:
         """Whether the parameters and what the optimiser knows are numbers, on every rank."""
@@ -42,45 +43,61 @@ class RunFiles:
 
     def save_best(self, progress: Progress, path: Path | None = None, kind: str = "best") -> Saved:
         """A model to draw from.  Errors: CheckpointError, as for every save."""
-        return self._save(path or self.path, kind, progress, {"history": progress.history}, {})
+        return self._save(path or self.names.best, kind, progress, {"history": progress.history}, {})
 
     def save_last(self, progress: Progress) -> Iterator[Saved]:
         """What is needed to go on, and, where asked for, one of the last few models."""
         self._learner.gather()
         extra = {f"optim.{i}": slot for i, slot in enumerate(self._learner.slots)}
         extra["state.carried"] = self._learner.state
-        yield self._save(self.last_path, "last", progress, {"progress": asdict(progress)}, extra)
+        yield self._save(self.names.last, "last", progress, {"progress": asdict(progress)}, extra)
         if self._keep and progress.step:
-            name = self.path.name.removesuffix(".npz")
-            yield self.save_best(
-                progress, self.path.with_name(f"{name}.step{progress.step:09}.npz"), kind="kept"
-            )
+            yield self.save_best(progress, self.names.kept(progress.step), kind="kept")
             self.remove_kept(self._keep, progress.step)
 
     def remove_kept(self, keep: int, step: int) -> None:
         """Of the models kept on the way, leave the last few; none from beyond the present step."""
         if self._ranks.rank:
             return
-        name = glob.escape(self.path.name.removesuffix(".npz"))
-        kept = sorted(self.path.parent.glob(f"{name}.step?????????.npz"))
-        now = [path for path in kept if int(path.name[-13:-4]) <= step]
-        for path in {*kept} - {*now[len(now) - keep :]}:
-            path.unlink(missing_ok=True)
+        kept = self.names.all_kept()
+        now = [path for saved_at, path in kept if saved_at <= step]
+        for _, path in kept:
+            if path not in now[len(now) - keep :]:
+                path.unlink(missing_ok=True)
 
     def remove_best(self) -> None:
         if not self._ranks.rank:
-            self.path.unlink(missing_ok=True)
+            self.names.best.unlink(missing_ok=True)
+
+    def without_best(self, progress: Progress) -> str:
+        """One may have NAME.last.npz alone: then the best model is that state itself, or is sought anew.
+
+        Returns a sentence that says so, or nothing.  Errors: CheckpointError.
+        """
+        best, names = progress.best, self.names
+        there = self._ranks.allreduce_max(not self._ranks.rank and names.best.exists())
+        if there or not best:
+            return ""
+        if best["step"] == progress.step and not (progress.stale or progress.rewinds):
+            self.save_best(progress)
+            return f"there was no file {names.best}: it is written again, as {names.last} has the same model"
+        progress.best, progress.stale = {}, 0
+        nats = f", {best['loss']:.3f} nats" if "loss" in best else ""
+        return (
+            f"there is no file {names.best}: the best model so far (step {best['step']:,}{nats}) is lost, "
+            "and the best from here on is kept"
+        )
 
     def best(self) -> Network:
         """The best model.  Errors: CheckpointError."""
         now = self._learner.network
-        flat = np.empty_like(now.flat) if self._ranks.rank else load(self.path).network.flat
+        flat = np.empty_like(now.flat) if self._ranks.rank else load(self.names.best).network.flat
         self._ranks.broadcast_array(flat)
         return Network(now.config, now.vocab_size, flat)
 
     def load_last(self) -> Checkpoint | None:
         """NAME.last.npz, for rank 0.  Errors: CheckpointError."""
-        return None if self._ranks.rank else load(self.last_path)
+        return None if self._ranks.rank else load(self.names.last)
 
     def restore(self, saved: Checkpoint | None) -> Progress:
         """Bring all learners to the state that `load_last` gave.  Errors: CheckpointError if it is none."""
@@ -99,12 +116,12 @@ class RunFiles:
             state, progress = saved.extra["state.carried"], Progress(**saved.meta["progress"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{self.last_path} does not hold what training needs to go on: {error}",
+                f"{self.names.last} does not hold what training needs to go on: {error}",
                 "name the checkpoint of a run, NAME.last.npz",
             ) from None
         if state.shape != learner.state_shape:
             raise CheckpointError(
-                f"{self.last_path} carries the state of {state.shape}, not {learner.state_shape}",
+                f"{self.names.last} carries the state of {state.shape}, not {learner.state_shape}",
                 "name the checkpoint of this run",
             )
         learner.network.flat[...] = saved.network.flat
@@ -115,6 +132,9 @@ class RunFiles:
         self, path: Path, kind: str, progress: Progress, more: dict[str, Any], extra: dict[str, Array]
     ) -> Saved:
         meta = self.meta | {"metrics": progress.best} | more
+        lacking: set[str] = set()
         if not self._ranks.rank:
-            save(path, Checkpoint(self._learner.network, self._vocabulary, meta, extra))
-        return Saved(progress.step, str(path), kind)
+            save(path, Checkpoint(self._learner.network, self._vocabulary, meta, extra), lacking)
+        new = sorted(lacking - self._lacking)
+        self._lacking |= lacking
+        return Saved(progress.step, str(path), kind, new)

@@ -12,6 +12,7 @@ from ..config import ModelConfig, TrainConfig
 from ..errors import TextError
 from ..model.network import Network
 from ..text import corpus
+from ..text.notes import Notes
 from ..text.vocabulary import Vocabulary
 from . import finetune, resume
 from .changeable_options import FINE_TUNED, RESUMED, saved_or_given
@@ -48,15 +49,18 @@ def prepare(request: Request) -> Setup:
     model, config, network, init_sha256 = request.model, request.config, None, ""
     saved = resume.saved_run(request.out) if request.resume else None
     start = load(request.init_from) if request.init_from else None
-    notes = [resume.other_versions(saved)] if saved else []
+    notes, of_texts = [resume.other_versions(saved)] if saved else [], Notes()
     if start:
         init_sha256 = finetune.digest(start)
     if saved:
         if request.init_from:
             resume.refuse_another_start(saved, request.init_from, init_sha256, request.out)
         model = saved_or_given("model", model, saved.meta["model"], request.given, ())
-        config = saved_or_given("training", config, saved.meta.get("training", {}), request.given, RESUMED)
-    text = corpus.load(request.corpus, config.encoding, config.level)
+        options = resume.OLDEST | saved.meta.get("training", {})
+        config = saved_or_given("training", config, options, request.given, RESUMED)
+    text = corpus.load(
+        request.corpus, config.encoding, config.level, config.encoding_errors, config.join, of_texts
+    )
     if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
         network, text = finetune.adapt(saved, model, text, extend=False, seed=config.seed)
     elif start:
@@ -64,15 +68,18 @@ def prepare(request: Request) -> Setup:
         network, text = finetune.adapt(start, model, text, request.extend_vocab, config.seed)
     val = None
     if request.val:
-        val, note = _validation(request.val, text.vocabulary, config)
+        val, note = _validation(request.val, text.vocabulary, config, of_texts)
         notes.append(note)
+    notes += of_texts
     plan = Plan.of(text, model, config, val)
     return Setup(plan, network, init_sha256, [note for note in notes if note])
 
 
-def _validation(path: Path, vocabulary: Vocabulary, config: TrainConfig) -> tuple[Ids, str]:
+def _validation(path: Path, vocabulary: Vocabulary, config: TrainConfig, notes: Notes) -> tuple[Ids, str]:
     """The text's ids, and what to say of it.  Errors: TextError."""
-    ids, skipped = corpus.encode(path, vocabulary, config.encoding, config.unknown)
+    ids, skipped = corpus.encode(
+        path, vocabulary, config.encoding, config.unknown, config.encoding_errors, notes
+    )
     if len(ids) < 2:
         raise TextError(f"{path} has {len(ids)} characters", "validation needs at least 2")
     return ids, f"{path}: {skipped:,} characters that training never saw were left out" if skipped else ""

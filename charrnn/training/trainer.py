@@ -13,6 +13,7 @@ from typing import Any
 
 from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
+from ..checkpoint.names import RunNames
 from ..checkpoint.reading import load
 from ..checkpoint.run_progress import Progress
 from ..errors import DivergedError, field
@@ -52,7 +53,7 @@ class Trainer:
         init_sha256: str = "",
         ranks: Ranks = ALONE,
     ):
-        """out: where the best model goes; what is needed to go on goes beside it, as NAME.last.npz.
+        """out: where the best model goes, NAME.npz; what is needed to go on goes beside it (RunNames).
 
         network: start from its weights, of which init_sha256 is a digest; rank 0's are everyone's.
         """
@@ -60,13 +61,13 @@ class Trainer:
         self.network = network or Network(plan.model, len(plan.vocabulary), seed=self.config.seed)
         self.team = Team(self.config.threads, ranks)
         self.learner = Learner(
-            self.network, plan.batch_size, plan.streams.longest, self.config, self.team, ranks
+            self.network, plan.global_batch_size, plan.streams.longest, self.config, self.team, ranks
         )
         self.learner.spread()
         self.progress = Progress()
         self._stopped = self._saved = False
         meta = self._meta(command or sys.argv, init_sha256)
-        self.files = RunFiles(out, self.learner, plan.vocabulary, meta)
+        self.files = RunFiles(RunNames.of(out), self.learner, plan.vocabulary, meta)
 
     def _meta(self, command: list[str], init_sha256: str) -> dict[str, Any]:
         return {
@@ -85,20 +86,24 @@ class Trainer:
         """End after the current step, with everything saved."""
         self._stopped = True
 
-    def resume(self) -> None:
-        """Go on from NAME.last.npz.  Errors: CheckpointError; UsageError where texts differ."""
+    def resume(self) -> str:
+        """Go on from NAME.last.npz; what the user should know of it, or nothing.
+
+        Errors: CheckpointError; UsageError where texts differ.
+        """
         if saved := self.files.load_last():
-            refuse_other_texts(self.plan.corpus, saved.meta.get("corpus", {}), self.files.last_path)
+            refuse_other_texts(self.plan.corpus, saved.meta.get("corpus", {}), self.files.names.last)
             self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
         self.progress = self.files.restore(saved)
         self._saved = True
+        return self.files.without_best(self.progress)
 
     def run(self) -> Iterator[events.Event]:
         """Train to the end of the budget.  Errors: DivergedError, CheckpointError."""
         try:
             yield self._start()
             if self._saved:
-                yield events.Resumed(self.progress.step, str(self.files.last_path))
+                yield events.Resumed(self.progress.step, str(self.files.names.last))
             clock = Clock()
             compile_kernels(self.network.config, self.config)
             clock.compile_s = time.perf_counter() - clock.started
@@ -124,7 +129,7 @@ class Trainer:
             ranks=self.ranks.size,
             seed=self.config.seed,
             version=__version__,
-            batch_size=self.plan.batch_size,
+            batch_size=self.plan.global_batch_size,
             total_steps=self.plan.total_steps,
             steps_per_epoch=self.plan.streams.chunks,
         )
@@ -170,7 +175,7 @@ class Trainer:
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step, progress.updates)
         progress.step += 1
         progress.updates += learned
-        chars = self.plan.batch_size * inputs.shape[1]
+        chars = self.plan.global_batch_size * inputs.shape[1]
         progress.chars += chars
         seconds = time.perf_counter() - begun
         clock.train_s += seconds
@@ -220,11 +225,17 @@ class Trainer:
         progress, figures = self.progress, {}
         progress.pending = True
         if self.plan.corpus["val"]:
+            yield events.Evaluating("val")
             metrics = self._metrics(self.network, self.plan.split.val)
             if metrics is None:
                 return
             figures = _figures(metrics.loss)
             yield events.Evaluated(progress.step, self.epoch, "val", **figures, elapsed_s=clock.elapsed_s)
+            if not (math.isfinite(metrics.loss) or progress.best):
+                raise DivergedError(
+                    f"training diverged: at step {progress.step} the model overflows on the validation text",
+                    f"start again with a lower {field('lr')} (it was {self.config.lr:g})",
+                )
             progress.record(progress.step, figures["loss"])
         progress.pending = False
         if figures and progress.best and not figures["loss"] < progress.best["loss"]:
@@ -235,6 +246,14 @@ class Trainer:
         progress.stale = progress.rewinds = 0
         progress.best = {"step": progress.step, "epoch": self.epoch} | figures
         yield self.files.save_best(progress)
+
+    def _test(self, clock: Clock) -> Iterator[events.Event]:
+        yield events.Evaluating("test")
+        if metrics := self._metrics(self.files.best(), self.plan.split.test):
+            figures = _figures(metrics.loss)
+            yield events.Evaluated(
+                self.progress.step, self.epoch, "test", **figures, elapsed_s=clock.elapsed_s
+            )
 
     def _metrics(self, network: Network, ids: Ids) -> Metrics | None:
         """None if the run is to be stopped."""
@@ -248,7 +267,7 @@ class Trainer:
         """A text that the model draws now, or the best one saved."""
         model, step = Checkpoint(self.network, self.plan.vocabulary, {}), self.progress.step
         if best:
-            model, step = load(self.files.path), self.progress.best["step"]
+            model, step = load(self.files.names.best), self.progress.best["step"]
         return events.Sampled(step, sampled(model, self.config.seed))
 
     def _finish(self, clock: Clock, reason: str) -> Iterator[events.Event]:
@@ -263,11 +282,8 @@ class Trainer:
             yield from self._evaluate(clock)
         elif not self.progress.best or not self.plan.corpus["val"]:
             yield self.files.save_best(self.progress)
-        test = self.plan.corpus["test"] and reason != "interrupted"
-        if test and (metrics := self._metrics(self.files.best(), self.plan.split.test)):
-            yield events.Evaluated(
-                self.progress.step, self.epoch, "test", **_figures(metrics.loss), elapsed_s=clock.elapsed_s
-            )
+        if self.plan.corpus["test"] and reason != "interrupted":
+            yield from self._test(clock)
         yield self._end(clock, reason)
 
     def _end(self, clock: Clock, reason: str) -> events.Event:

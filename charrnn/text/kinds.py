@@ -1,0 +1,137 @@
+"""What a file is that is no text, told by how it begins, and a command that gets at the text in it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+from ..system.stdio import STDIO
+from .encodings import MARKS as WIDE_MARKS
+
+OFFICE = (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp")
+OFFICE_PARTS = (b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis", b"word/document.xml")
+NAME_A_TEXT = "name a text file"
+SAVE_AS_TEXT = "name a text file, to which the program that made it can save or export"
+UNPACK_FIRST = "unpack it, and name the text that was in it"
+LFS = b"version https://git-lfs.github.com/spec/v1\n"
+
+
+class Kind(NamedTuple):
+    """What is no text."""
+
+    name: str  # with its article
+    command: str = ""  # prints the text in it; {} is the file
+    remedy: str = NAME_A_TEXT  # where no command does
+
+    def advice(self, path: Path) -> str:
+        """How to get at its text."""
+        remedy, command = self.remedy, self.command.format(shell_name(path))
+        return f"read the text in it from a pipe: {command} | charrnn ... -" if command else remedy
+
+
+# what packs one text, and is unpacked on the fly
+BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # the first of one, or the end of an empty one
+PACKED = {
+    b"\x1f\x8b\x08": "gzip",
+    **{b"BZh%d" % level + block: "bzip2" for level in range(1, 10) for block in BZIP2_BLOCKS},
+    b"\xfd7zXZ\0": "xz",
+    **{b"\x5d\0\0%c\0" % (1 << bit): "xz" for bit in range(8)},  # .lzma, which came before .xz
+}
+
+IMAGE, TAR = "an image", "a tar archive"
+KINDS: dict[bytes, Kind] = {
+    b"\x28\xb5\x2f\xfd": Kind("a zstd file", "zstd -dc < {}"),
+    b"\x1f\x9d": Kind("a file of compress", "gzip -dc < {}"),
+    b"\x04\x22\x4d\x18": Kind("an lz4 file", remedy=UNPACK_FIRST),
+    b"7z\xbc\xaf\x27\x1c": Kind("a 7z archive", remedy=UNPACK_FIRST),
+    b"Rar!\x1a\x07": Kind("a rar archive", remedy=UNPACK_FIRST),
+    b"%PDF-": Kind("a PDF file", "pdftotext {} -"),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": Kind("an office document", remedy=SAVE_AS_TEXT),
+    b"\x89PNG\r\n\x1a\n": Kind(f"{IMAGE} (PNG)"),
+    b"\xff\xd8\xff": Kind(f"{IMAGE} (JPEG)"),
+    b"II*\0": Kind(f"{IMAGE} (TIFF)"),
+    b"MM\0*": Kind(f"{IMAGE} (TIFF)"),
+    b"\x7fELF": Kind("a program"),
+    b"\xcf\xfa\xed\xfe": Kind("a program"),
+    b"\xca\xfe\xba\xbe": Kind("a program"),
+    b"\0asm": Kind("a program"),
+    b"\x1aE\xdf\xa3": Kind("a video"),
+    b"\x89HDF\r\n\x1a\n": Kind("an HDF5 file"),
+    b"\x93NUMPY": Kind("a NumPy array"),
+    b"SQLite format 3\0": Kind("a database"),
+}
+# these begin in letters: only with a NUL soon after them
+IN_LETTERS: dict[bytes, Kind] = {
+    b"GIF87a": Kind(f"{IMAGE} (GIF)"),
+    b"GIF89a": Kind(f"{IMAGE} (GIF)"),
+    b"BM": Kind(f"{IMAGE} (BMP)"),
+    b"RIFF": Kind("an image, a sound or a video"),
+    b"OggS": Kind("a sound"),
+    b"fLaC": Kind("a sound"),
+    b"ID3": Kind("a sound"),
+    b"MZ": Kind("a program"),
+    b"PAR1": Kind("a Parquet file"),
+}
+
+
+def is_begun(head: bytes) -> bool:
+    """Whether these bytes may be the beginning of a mark, so that the next ones must be seen too."""
+    marks = (*PACKED, *KINDS, b"PK\3\4", *WIDE_MARKS)
+    return any(len(head) < len(mark) and mark.startswith(head) for mark in marks)
+
+
+def packer(head: bytes) -> str:
+    """What packed a text that begins so: gzip, bzip2, xz, or nothing."""
+    return next((name for mark, name in PACKED.items() if head.startswith(mark)), "")
+
+
+def kind(head: bytes, path: Path, packed: str = "") -> Kind | None:
+    """What a file is that begins so, if it is no text for certain; packed: what it was packed with."""
+    found = _kind(head, path)
+    if found and packed and found.name != TAR:  # which tar unpacks by itself
+        command = f"{packed} -dc < {shell_name(path)}"
+        return Kind(f"{found.name}, packed with {packed}", remedy=f"unpack it first: {command} > UNPACKED")
+    return found
+
+
+def _kind(head: bytes, path: Path) -> Kind | None:
+    if name := packer(head):
+        return Kind(f"a file of {name}")
+    if head.startswith((b"PK\3\4", b"PK\5\6")):
+        return _zip(head, path)
+    if head.startswith(LFS):
+        return Kind("a pointer of Git LFS to a file", remedy="fetch the file with: git lfs pull")
+    if _is_tar(head):
+        return Kind(TAR, "tar -xOf {}")
+    if head[4:8] == b"ftyp" and b"\0" in head[:4]:
+        return Kind("an image or a video")
+    letters = b"\0" in head[:64]
+    marks = {**KINDS, **IN_LETTERS} if letters else KINDS
+    return next((found for mark, found in marks.items() if head.startswith(mark)), None)
+
+
+def _zip(head: bytes, path: Path) -> Kind:
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if path.suffix == ".npz" or first.endswith(b".npy"):
+        return Kind("a checkpoint")
+    if path.suffix.lower() in OFFICE or any(part in head for part in OFFICE_PARTS):
+        return Kind("an office document", remedy=SAVE_AS_TEXT)
+    if b"mimetypeapplication/epub" in head[:100]:
+        return Kind("an e-book (EPUB)", remedy=SAVE_AS_TEXT)
+    return Kind("a zip archive", "unzip -p {}")
+
+
+def _is_tar(head: bytes) -> bool:
+    """By its checksum: of the first 512 bytes, in which its own eight count as spaces."""
+    header = head[:512]
+    try:
+        said = int(header[148:156].strip(b"\0 ") or b"0", 8)
+    except ValueError:
+        return False
+    return len(header) == 512 and said > 0 and said == sum(header[:148]) + 8 * 32 + sum(header[156:])
+
+
+def shell_name(path: Path) -> str:
+    """A file in a command to copy; what came from a pipe has no name."""
+    return "FILE" if path == STDIO else shlex.quote(str(path))
