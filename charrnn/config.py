@@ -9,6 +9,7 @@ from .errors import UsageError, field
 
 WIDEST = 4096  # steps of attention
 DTYPES = ("float32", "bfloat16", "float64")
+CHECKED = ("float32", "float64")  # those whose gradients differences can check
 LEVELS = ("char", "byte")
 UNKNOWN = ("error", "skip")  # what to do with characters that a model does not know
 ENCODING_ERRORS = ("strict", "replace", "skip")  # what to do with bytes that are not in the encoding

@@ -117,7 +117,7 @@ THROUGH_TIME = [
         [
             Edit(
                 LAYER,
-                "matmul(dout[blocks[g], start : start + BLOCK].T, buffer, dw[g], True)",
+                "matmul(left, buffer, dw[g], True)",
                 "dw[g] += dout[blocks[g], start : start + BLOCK].sum(axis=0)[:, None]",
             )
         ],
@@ -204,7 +204,13 @@ LOSS = [
     ),
     Mistake(
         *(12, "the keys' gradient missing", ["rnn"]),
-        [Edit(ATTENTION, "matmul(dp.T, work.panels, work.dkeys[b], False)", "work.dkeys[b][...] = 0")],
+        [
+            Edit(
+                ATTENTION,
+                "matmul(transposed(dp, pairs), work.panels, work.dkeys[b], False)",
+                "work.dkeys[b][...] = 0",
+            )
+        ],
         gradient(f"{BELOW} attn.key.weight carried?keys*"),
         ATTEND,
     ),

@@ -30,9 +30,15 @@ reduction = jit
 def optional(kernel):
     return lambda *arguments: None if arguments[-1] is None else kernel(*arguments)
 """
-TILE = """
-def packed_size(depth, columns, itemsize):
+MATMUL = """
+def packed_size(depth, columns, itemsize, pairs=False):
     return depth * columns
+
+def rows_of(a, buffer):
+    return a
+
+def transposed(a, buffer):
+    return a.T
 
 def pack(b, panels):
     panels[: b.size] = b.ravel()
@@ -85,7 +91,8 @@ def copy(folder: Path, edits: Iterable[Edit]) -> None:
         change(folder, edit)
     kernels = folder / "kernels"
     (kernels / "jit.py").write_text(JIT, encoding="utf-8")
-    (kernels / "matmul.py").write_text(TILE, encoding="utf-8")
+    (kernels / "matmul.py").write_text(MATMUL, encoding="utf-8")
+    (kernels / "tile.py").write_text("HAS_BFLOAT16 = False\n", encoding="utf-8")
     for name, more in (("cell_interface.py", CHOICE_OF_CELL), ("activations.py", CHOICE_OF_TYPE)):
         with (kernels / name).open("a", encoding="utf-8") as file:
             file.write(more)

@@ -42,7 +42,7 @@ LAYERS = [
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LIBRARIES = {
     "numba": ("kernels/",),
-    "llvmlite": ("kernels/jit.py", "kernels/matmul.py"),
+    "llvmlite": ("kernels/jit.py", "kernels/tile.py"),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "matplotlib": ("plotting/picture.py",),
@@ -124,7 +124,7 @@ def test_the_parser_of_imports_sees_them():
         "cli/training_run.py"
     )  # the second in a function
     assert "text/corpus.py" in own("training/setup.py")  # from ..text import corpus
-    assert any(name.startswith("llvmlite") for name in imports("kernels/matmul.py"))
+    assert any(name.startswith("llvmlite") for name in imports("kernels/tile.py"))
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if not file.startswith("cli/")])

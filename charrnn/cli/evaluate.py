@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import ENCODING_ERRORS, UNKNOWN, EvalConfig
+from ..config import DTYPES, ENCODING_ERRORS, UNKNOWN, EvalConfig
 from ..parallel.ranks import ALONE, current
 from ..system.stdio import name_of
 from .file_checks import refuse_to_read_stdin_twice
@@ -61,6 +61,10 @@ def evaluate(
         bool, option("Output", "Each character and its bits, tab-separated, as read.", "--per-char")
     ] = False,
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    dtype: Annotated[
+        str | None,
+        option("Run", "Of products: float32 or bfloat16; by default the model's own.", choices=DTYPES),
+    ] = None,
     threads: Annotated[int, option("Run", "0: all cores this process may use; of MPI's, its share.")] = 0,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
@@ -70,6 +74,7 @@ def evaluate(
     """
     from ..checkpoint.reading import load
     from ..errors import UsageError
+    from ..model.network import arithmetic_note
     from ..parallel.threads import Team
     from ..scoring.texts import TextScorer, follow
     from ..text.files import refuse_unreadable
@@ -89,7 +94,9 @@ def evaluate(
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding, encoding_errors)
     refuse_to_read_stdin_twice(texts)
     refuse_unreadable(texts)  # before the first is scored, which may take long
-    scorer = TextScorer(load(checkpoint), config, team := Team(threads, ranks), ranks)
+    model = load(checkpoint).multiplied_in(dtype)
+    note(arithmetic_note(model.network.config), quiet)
+    scorer = TextScorer(model, config, team := Team(threads, ranks), ranks)
     if team.note:
         note(team.note, quiet)
     with explain_compiling(quiet):

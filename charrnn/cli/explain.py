@@ -64,10 +64,12 @@ def explain(
 
     from ..checkpoint.reading import load
     from ..inspection import explanation as library  # with it come NumPy and Numba
+    from ..model.network import arithmetic_note
     from ..text.notes import Notes
     from .console import explain_compiling, note
 
     model, notes = load(checkpoint), Notes()
+    note(arithmetic_note(model.network.config), quiet)
     ids, places, skipped = library.read(text, model, encoding, unknown, encoding_errors, notes)
     with explain_compiling(quiet):
         library.compile_kernels(model, page=out is not None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import cells
-from ..config import DTYPES, GradcheckConfig, ModelConfig
+from ..config import CHECKED, GradcheckConfig, ModelConfig
 from ..errors import ExitCode
 from .options import option
 from .output import json_line
@@ -34,7 +34,7 @@ def gradcheck(
     attention: Annotated[int, option("Model", "Window of attention; 0: off.")] = 0,
     dropout: Annotated[float, option("Model", "With fixed dropout masks.")] = 0.0,
     dtype: Annotated[
-        str, option("Model", "float64, or float32 to see its rounding.", choices=DTYPES)
+        str, option("Model", "float64, or float32 to see its rounding.", choices=CHECKED)
     ] = "float64",
     seq_len: Annotated[int, option("Check", "Steps through time.")] = DEFAULT.seq_len,
     batch_size: Annotated[int, option("Check", "Sequences.")] = DEFAULT.batch_size,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import ENCODING_ERRORS, UNKNOWN, SampleConfig
+from ..config import DTYPES, ENCODING_ERRORS, UNKNOWN, SampleConfig
 from ..errors import UsageError
 from .escapes import unescaped
 from .options import option
@@ -83,6 +83,10 @@ def sample(
     form: Annotated[
         str, option("Output", "text, or jsonl: a JSON object a sample.", "--format", choices=FORMATS)
     ] = "text",
+    dtype: Annotated[
+        str | None,
+        option("Run", "Of products: float32 or bfloat16; by default the model's own.", choices=DTYPES),
+    ] = None,
     threads: Annotated[int, option("Run", "0: every core this process may use.")] = DEFAULT.threads,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
@@ -100,12 +104,14 @@ def sample(
 
     # Numba comes with these: after the options are known to be right
     from ..checkpoint.reading import load
+    from ..model.network import arithmetic_note
     from ..sampling.sampler import Sampler
     from ..text import corpus
     from ..text.notes import Notes
     from .console import explain_compiling, note, stderr
 
-    model, notes = load(checkpoint), Notes()
+    model, notes = load(checkpoint).multiplied_in(dtype), Notes()
+    note(arithmetic_note(model.network.config), quiet)
     level = model.vocabulary.level
     if prime_file:
         text = corpus.load([prime_file], encoding, level, encoding_errors, notes=notes)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..array_types import Array
-from ..config import GradcheckConfig, ModelConfig
+from ..config import CHECKED, GradcheckConfig, ModelConfig, one_of
 from ..model.network import Network
 from ..model.pytorch import named
 from ..model.shard import Shard
@@ -43,6 +43,7 @@ def check(model: ModelConfig, config: GradcheckConfig) -> Iterator[Row]:
     d(e) = (f(x + e) - f(x - e)) / 2e at e = eps, eps/2 .. eps/16, with an error of O(eps^10).
     Cost: ten forward passes for each element.
     """
+    one_of("dtype", model.dtype, CHECKED)
     problem = Problem(model, config)
     for tensor, values, analytic in problem.tensors():
         numeric = problem.numeric(values, config.eps)

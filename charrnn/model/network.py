@@ -16,6 +16,13 @@ from ..kernels.tile import HAS_BFLOAT16
 from .layout import Layout
 
 
+def arithmetic_note(config: ModelConfig) -> str:
+    """What a user should know of a model's arithmetic here; mostly nothing."""
+    if config.dtype != "bfloat16" or HAS_BFLOAT16:
+        return ""
+    return "this processor has no products of bfloat16: float32 arithmetic on the same weights"
+
+
 def refuse_without_bfloat16() -> None:
     """Errors: CharrnnError where the processor has no products of bfloat16."""
     if not HAS_BFLOAT16:
@@ -77,13 +84,6 @@ class Network:
             out_back=empty((), vocab, hidden),
             attention=looks,
         )
-
-    @property
-    def note(self) -> str:
-        """What a user should know of its arithmetic; mostly nothing."""
-        if self.config.dtype != "bfloat16" or self.pairs:
-            return ""
-        return "this processor has no products of bfloat16: float32 arithmetic on the same weights"
 
     @property
     def factor(self) -> np.dtype[Any]:

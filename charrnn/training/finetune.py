@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checkpoint.checkpoint import Checkpoint
 from ..config import ModelConfig
-from ..errors import TextError, field
+from ..errors import TextError, UsageError, field
 from ..model.network import Network
 from ..model.pytorch import by_character, named
 from ..text.corpus import Corpus
@@ -26,6 +26,12 @@ def adapt(
     names them).
     """
     old, new = checkpoint.vocabulary, corpus.vocabulary
+    if model.storage != checkpoint.network.config.storage:
+        raise UsageError(
+            f"{field('dtype')} is {model.dtype}, but the model's parameters are "
+            f"{checkpoint.network.config.storage}",
+            "leave it out",
+        )
     added = np.setdiff1d(new.points, old.points)
     if old.level != new.level:
         raise TextError(

@@ -10,7 +10,7 @@ from ..array_types import Ids
 from ..checkpoint.reading import load
 from ..config import ModelConfig, TrainConfig
 from ..errors import TextError
-from ..model.network import Network
+from ..model.network import Network, arithmetic_note, refuse_without_bfloat16
 from ..text import corpus
 from ..text.notes import Notes
 from ..text.vocabulary import Vocabulary
@@ -50,6 +50,8 @@ def prepare(request: Request) -> Setup:
     saved = resume.saved_run(request.out) if request.resume else None
     start = load(request.init_from) if request.init_from else None
     notes, of_texts = [resume.other_versions(saved)] if saved else [], Notes()
+    if model.dtype == "bfloat16" and not saved:
+        refuse_without_bfloat16()
     if start:
         init_sha256 = finetune.digest(start)
     if saved:
@@ -66,6 +68,7 @@ def prepare(request: Request) -> Setup:
     elif start:
         model = saved_or_given("model", model, start.meta["model"], request.given, FINE_TUNED)
         network, text = finetune.adapt(start, model, text, request.extend_vocab, config.seed)
+    notes.append(arithmetic_note(model))
     val = None
     if request.val:
         val, note = _validation(request.val, text.vocabulary, config, of_texts)
