@@ -58,6 +58,22 @@ def test_the_order_of_blocks_is_the_cells_own(tmp_path):
     assert len(rows) > 10 and all(row.passed for row in rows)
 
 
+COMPILE = """
+import numpy as np
+from charrnn import cells, errors
+from charrnn.kernels import cell_interface
+from numba import njit
+
+@njit
+def both(cell, a, s, ds):
+    cell_interface.forward(cell, a, s, 0)
+    cell_interface.backward(cell, a, s, 0, ds)
+
+try:
+    both(cells.find("novel"), np.zeros((3, 1, 4)), np.zeros((1, 2, 4)), np.zeros((1, 4)))
+except errors.CellError as error:
+    print(error)
+"""
 FIND = """
 from charrnn import cells, errors
 try:
@@ -121,9 +137,16 @@ def test_what_is_no_cell_is_said_with_its_file(house, old, new, words):
 )
 def test_a_cell_that_does_not_compile_is_told_in_two_lines(house, old, new, line, words):
     plain.change(house / "charrnn", Edit("cells/novel.py", old, new))
+    said = python(house, "-c", COMPILE).stdout
+    assert said.count("\n") <= 2
+    assert f"charrnn/cells/novel.py, line {line}: {words}" in said
+
+
+def test_the_command_tells_it_too(house):
+    plain.change(house / "charrnn", Edit("cells/novel.py", "tanh(n)", "tanhh(n)"))
     done = python(house, "-m", "charrnn", "gradcheck", "--cell", "novel", "-q")
     assert done.returncode == 1 and done.stderr.count("\n") <= 2, done.stderr
-    assert f"charrnn/cells/novel.py, line {line}: {words}" in done.stderr
+    assert "charrnn/cells/novel.py, line 24: forward does not compile" in done.stderr
 
 
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

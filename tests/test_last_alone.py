@@ -43,10 +43,16 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize("more", MORE.values(), ids=MORE.keys())
-@pytest.mark.parametrize("then", [10, 13, 30], ids=["nothing left", "no validation left", "on"])
-def test_a_run_goes_on_and_what_it_names_is_there(more, then, folder):
+CASES = [  # to step 10 nothing is left, to 13 no validation, to 30 several
+    *((10, "with a validation"), (13, "with a test"), (30, "with a plateau and patience")),
+    *((30, "without a validation"), (10, "with a test alone")),
+]
+
+
+@pytest.mark.parametrize("then, kind", CASES)
+def test_a_run_goes_on_and_what_it_names_is_there(then, kind, folder):
     """Elsewhere: NAME.last.npz was copied alone."""
+    more = MORE[kind]
     assert run(*TRAIN, *more, "--max-steps", 10, "--out", "m.npz", cwd=folder).code == 0
     (folder / "m.npz").unlink()
     (folder / "m.jsonl").unlink()
