@@ -21,8 +21,9 @@ from languages import (
 from reading import read, refusal, written
 
 from charrnn import config
-from charrnn.errors import UsageError
-from charrnn.text import source
+from charrnn.errors import TextError, UsageError
+from charrnn.text import corpus, source
+from charrnn.text.encodings import disguised, fitting
 
 WIDE = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
 
@@ -121,3 +122,24 @@ def test_bad_bytes_of_other_encodings_are_replaced(tmp_path, encoding, data):
 def test_other_ways_are_refused(kind):
     with pytest.raises(UsageError, match="strict, replace, skip"):
         kind(encoding_errors="ignore")
+
+
+@pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_short_text_of_wide_characters_is_noticed(name):
+    assert disguised("hello\n".encode(name)) == name
+    assert disguised(b"ab\0c\0d") == ""
+
+
+@pytest.mark.parametrize(
+    "asked, written", [("utf-16-be", "utf-16-le"), ("utf-16", "utf-16-le"), ("utf-32", "utf-32-be")]
+)
+def test_the_other_order_of_bytes_is_noticed(asked, written, tmp_path):
+    (tmp_path / "text").write_bytes(("What is written here is plain.\n" * 9).encode(written))
+    with pytest.raises(TextError, match=f"encoding={written}"):
+        corpus.load([tmp_path / "text"], asked)
+
+
+def test_utf8_with_a_few_bad_bytes_is_not_taken_for_another_encoding():
+    text = "caf\u00e9 \u201cq\u201d\n".encode() * 500 + b"plain ascii here\n" * 400 + b"don\x92t\n"
+    assert fitting(text, text.index(b"\x92"), "utf-8") == ""
+    assert fitting(b"it is here, and don\x92t move\n" * 9, 19, "utf-8") == "cp1252"

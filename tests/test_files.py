@@ -139,3 +139,10 @@ def test_the_command_for_a_zstd_file_prints_its_text(tmp_path):
 def test_the_command_for_a_zip_archive_prints_its_text(tmp_path):
     message = refusal(written(tmp_path, zipped("a.txt"), "x.zip"))
     assert printed(message.partition("from a pipe: ")[2]) == PLAIN.encode()
+
+
+@pytest.mark.parametrize("preset", range(10))
+def test_the_older_form_of_xz_is_known_with_any_dictionary(preset, tmp_path):
+    path = tmp_path / "text.lz"
+    path.write_bytes(lzma.compress(b"plain text\n" * 9, lzma.FORMAT_ALONE, preset=preset))
+    assert corpus.load([path]).vocabulary.text == "\n aeilnptx"

@@ -133,6 +133,8 @@ def sample(
         sampler.compile_kernels()
     for said in (f"seed {config.seed}", *notes):
         note(said, quiet)
+    for each in sampler.dropped:
+        note(f"--stop {each!r} has characters that the model does not know, and cannot occur", quiet)
     if sampler.skipped:
         note(f"{sampler.skipped} characters of the prime, which the model does not know, skipped", quiet)
     if form == "jsonl":

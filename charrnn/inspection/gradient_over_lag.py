@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..array_types import Array, Ids
 from ..config import at_least
-from ..errors import TextError, UsageError
+from ..errors import OverflowingModelError, TextError, UsageError
 from ..kernels import attention, model
 from ..kernels.matmul import matmul
 from ..model.network import Network
@@ -74,7 +74,8 @@ def _windows(network: Network, ids: Ids, starts: Ids, steps: int) -> Iterator[mo
         shard = Shard(network, len(batch), steps)
         shard.carried = np.concatenate(carried)
         windows = ids[batch[:, None] + np.arange(steps + 1)]
-        shard.loss(windows[:, :-1], windows[:, 1:])
+        if not np.isfinite(shard.loss(windows[:, :-1], windows[:, 1:])):
+            raise OverflowingModelError(f"character {int(batch[-1]) + steps}", "the loss")
         yield shard.work(steps)
 
 

@@ -162,7 +162,10 @@ def launched() -> tuple[int, str]:
     if _turned_off() or not name:
         return 1, ""
     try:
-        return int(os.environ[name]), name
+        size = int(os.environ[name])
+        if size < 1:
+            raise ValueError(size)
+        return size, name
     except ValueError:
         raise UsageError(
             f"{name} is {os.environ[name]!r}, where launchers of MPI put a number of processes",
@@ -171,7 +174,7 @@ def launched() -> tuple[int, str]:
 
 
 def _turned_off() -> bool:
-    value = os.environ.get(SWITCH, "")
+    value = os.environ.get(SWITCH, "").lower()
     if value not in ("", "on", "off"):
         raise UsageError(f"{SWITCH} is {value!r}", "set it to on or off, or unset it")
     return value == "off"

@@ -64,12 +64,15 @@ class Sampler:
         self.skipped = len(config.prime) - len(self.prime)  # of its characters
         self.note = ""  # of iterating, for the user
         self.stops: list[str] = []  # those that can occur, `searchable`
+        self.dropped: list[str] = []  # those that cannot
         for stop in config.stop:
             ids = self.vocabulary.encode(
                 stop, f"{field('stop')} {stop!r}, which cannot occur,", config.unknown
             )
             if self.vocabulary.decode(ids) == stop:
                 self.stops.append(searchable(ids))
+            else:
+                self.dropped.append(stop)
 
     def compile_kernels(self) -> None:
         """Run every kernel once."""

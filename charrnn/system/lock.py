@@ -30,7 +30,11 @@ def hold(path: Path) -> Iterator[str]:
     except Timeout:
         raise BlockingIOError(f"{path} is held") from None
     except OSError as error:
-        lacking = _lacking(path, error)
+        try:
+            lacking = _lacking(path, error)
+        except OSError:
+            name.unlink(missing_ok=True)
+            raise
     try:
         yield lacking
     finally:

@@ -48,7 +48,8 @@ def disguised(head: bytes) -> str:
     if any(escape in head for escape in JIS):
         return "iso-2022-jp" if decoded(head, "iso-2022-jp") is not None else ""
     part = head[:LOOKED_AT]
-    if len(part) < 16 or len(CONTROLS.findall(part)) < ODD * len(part):
+    every_second = len(part) > 3 and (not any(part[1::2]) or not any(part[::2]))
+    if (len(part) < 16 and not every_second) or len(CONTROLS.findall(part)) < ODD * len(part):
         return ""
     texts = {name: decoded(part, name) for name in WIDE}
     found = {name: text for name, text in texts.items() if text and flaws(text) <= FLAWED * len(text)}
@@ -146,6 +147,10 @@ def fitting(block: bytes, at: int, but: str) -> str:
     at: where it is not in the encoding `but`; the text around is looked at.
     """
     asked = codecs.lookup(but).name
+    if asked in ("utf-8", "utf-8-sig"):
+        right = sum(not c.isascii() for c in block.decode("utf-8", "ignore"))
+        if right > block.decode("utf-8", "replace").count("\ufffd") - block.count(b"\xef\xbf\xbd"):
+            return ""  # it is UTF-8, with a few bytes that are not
     if name := disguised(block):
         return name if codecs.lookup(name).name != asked else ""
     for name, is_plausible in CANDIDATES.items():

@@ -12,7 +12,7 @@ import numpy as np
 from ..array_types import Ids
 from ..errors import TextError, field
 from ..system.stdio import STDIO
-from .encodings import DISGUISED, decoded, disguised, fitting
+from .encodings import DISGUISED, WIDE, decoded, disguised, fitting
 from .kinds import kind
 from .line_ends import LineEnds, mark_note
 from .notes import Notes
@@ -129,9 +129,10 @@ def _look(head: bytes, source: Source, encoding: str) -> None:
     asked = codecs.lookup(encoding).name
     if asked not in ("utf-8", "utf-8-sig") and not (decoded(head, "utf-8") or "").isascii():
         source.notes.add("utf-8", f"{source.name} would be UTF-8 too; it is read as {encoding.upper()}")
-    if asked in DISGUISED:
+    name = disguised(head)
+    if asked in DISGUISED and name not in WIDE:  # with its mark, which may be read as a character
         return
-    if name := disguised(head):
+    if name and codecs.lookup(name).name != asked:
         raise TextError(
             f"{source.name} is {name.upper()}, not {encoding.upper()}", f"name its {field('encoding', name)}"
         )

@@ -14,7 +14,7 @@ OFFICE_PARTS = (b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis", b"word
 NAME_A_TEXT = "name a text file"
 SAVE_AS_TEXT = "name a text file, to which the program that made it can save or export"
 UNPACK_FIRST = "unpack it, and name the text that was in it"
-LFS = b"version https://git-lfs.github.com/spec/v1\n"
+LFS = b"version https://git-lfs.github.com/spec/v1"
 
 
 class Kind(NamedTuple):
@@ -36,7 +36,8 @@ PACKED = {
     b"\x1f\x8b\x08": "gzip",
     **{b"BZh%d" % level + block: "bzip2" for level in range(1, 10) for block in BZIP2_BLOCKS},
     b"\xfd7zXZ\0": "xz",
-    **{b"\x5d\0\0%c\0" % (1 << bit): "xz" for bit in range(8)},  # .lzma, which came before .xz
+    # .lzma, which came before .xz: its dictionary has 2^n or 3 * 2^n bytes
+    **{b"\x5d" + (k << bit).to_bytes(4, "little"): "xz" for bit in range(15, 30) for k in (2, 3)},
 }
 
 IMAGE, TAR = "an image", "a tar archive"

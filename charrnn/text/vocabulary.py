@@ -15,6 +15,7 @@ from ..errors import TextError, field
 from .encodings import without_mark
 
 CODE_POINTS = 0x110000  # that there are in Unicode
+REPLACEMENT = 0xFFFD  # what stands for bytes that are no text
 MARK = 0xFEFF  # byte order mark, which some systems put before a text
 NEAR = 8  # characters that may compose one
 FORMS = {"NFC": "composed", "NFD": "decomposed"}
@@ -127,7 +128,9 @@ def unknown_characters(
     more = f" and {len(characters) - 5} more" if len(characters) > 5 else ""
     line = lines + int(np.count_nonzero(points[:first] == ord("\n"))) + 1
     skip = f"leave them out with {field('unknown', 'skip')}, or train on a text that has them"
-    hint = known_otherwise(points, first, vocabulary)
+    hint = known_otherwise(points, first, vocabulary, bool(encoding))
+    if points[first] == REPLACEMENT:
+        hint = f"leave bytes that are no text out with {field('encoding_errors', 'skip')}"
     if not before + first and points[0] == MARK and (other := without_mark(encoding)):
         hint = f"leave the byte order mark out with {field('encoding', other)}"
     return TextError(
@@ -137,12 +140,15 @@ def unknown_characters(
     )
 
 
-def known_otherwise(points: Ids, at: int, vocabulary: Vocabulary) -> str:
-    """How to write the character at `at`, which a vocabulary lacks, as one that it has; else nothing."""
+def known_otherwise(points: Ids, at: int, vocabulary: Vocabulary, file: bool) -> str:
+    """How to write the character at `at`, which a vocabulary lacks, as one that it has; else nothing.
+
+    file: whether a command can do it.
+    """
     if vocabulary.level == "byte":
         return ""
     if points[at] == ord("\r"):
-        return r"make line ends \n: tr -d '\r' < FILE | charrnn ... -"
+        return "make line ends \\n" + r": tr -d '\r' < FILE | charrnn ... -" * file
     begin, end, length = at, at + 1, 1
     while begin and len(_composed(points[begin - 1 : end])) == length and end - begin < NEAR:
         begin -= 1
@@ -152,7 +158,8 @@ def known_otherwise(points: Ids, at: int, vocabulary: Vocabulary) -> str:
     for form, kind in FORMS.items():
         other = unicodedata.normalize(form, written)  # type: ignore[arg-type]
         if other != written and all(c in vocabulary for c in other):
-            return f"write it in the {kind} form ({form}) that the model knows: {NORMALIZE.format(form)}"
+            command = f": {NORMALIZE.format(form)}" * file
+            return f"write it in the {kind} form ({form}) that the model knows{command}"
     return ""
 
 

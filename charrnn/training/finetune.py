@@ -58,7 +58,7 @@ def _known_otherwise(corpus: Corpus, point: int, old: Vocabulary) -> str:
     at = int(np.argmax(corpus.vocabulary.points[corpus.ids] == point))
     begin = max(0, at - NEAR)
     near = corpus.vocabulary.points[corpus.ids[begin : at + NEAR]]
-    hint = known_otherwise(near, at - begin, old)
+    hint = known_otherwise(near, at - begin, old, True)
     return f"{hint}, or " if hint else ""
 
 

@@ -207,6 +207,11 @@ class Trainer:
     def _rewind(self, loss: float) -> Iterator[events.Event]:
         """After a few such steps in a row: back to the last saved state, with half the learning rate."""
         progress = self.progress
+        if progress.rewinds == REWINDS and not progress.updates and self.files.meta["init_sha256"]:
+            raise DivergedError(
+                "no step was learned: the model that this run began from overflows on this text",
+                f"train that model again, with a lower {field('lr')} or {field('clip_norm')}",
+            )
         if progress.rewinds == REWINDS:
             raise DivergedError(
                 f"training diverged: at step {progress.step} the loss is {loss:.4g}, after {REWINDS} returns"
