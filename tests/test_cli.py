@@ -338,7 +338,7 @@ def parse(line: str) -> None:
         (["train", "--ce"], {"--cell"}),
         (["train", "--optimizer", "ad"], {"adam", "adamw", "adagrad"}),
         (["train", "--level", ""], {"char", "byte"}),
-        (["train", "--dtype", ""], {"float32", "float64"}),
+        (["train", "--dtype", ""], {"float32", "bfloat16", "float64"}),
         (["train", "--unknown", ""], {"error", "skip"}),
         (["sample", "--format", ""], {"text", "jsonl"}),
         (["plot", "--format", ""], {"png", "svg"}),

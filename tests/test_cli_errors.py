@@ -63,7 +63,7 @@ TRAIN = [
     (["text.txt", "--hidden-size", "many"], 2, ["--hidden-size", "integer"]),
     (["text.txt", "--cell", "transformer"], 2, ["'transformer'", ", ".join(cells.names())]),
     (["text.txt", "--cell", "../evil"], 2, ["'../evil'", ", ".join(cells.names())]),
-    (["text.txt", "--dtype", "float16"], 2, ["float16", "float32, float64"]),
+    (["text.txt", "--dtype", "float16"], 2, ["float16", "float32, bfloat16, float64"]),
     (["text.txt", "--hidden-size", "-5"], 2, ["--hidden-size is -5", "at least 1"]),
     (["text.txt", "--num-layers", "0"], 2, ["--num-layers is 0"]),
     (["text.txt", "--embed-size", "-1"], 2, ["--embed-size is -1"]),
