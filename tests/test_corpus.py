@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from charrnn.errors import TextError
 from charrnn.text import corpus, source
+from charrnn.text.kinds import packer
 from charrnn.text.vocabulary import Vocabulary, to_bytes
 
 ODD = "\0\r\n\n\r\ufeff\u2028\x1a é漢\U0001f600\U0001f3fd\U0010ffff"
@@ -88,7 +89,7 @@ def test_other_encodings(tmp_path, encoding):
     assert read.vocabulary.decode(read.ids) == words
 
 
-@given(st.binary(), st.integers(1, 7))
+@given(st.binary().filter(lambda data: not packer(data)), st.integers(1, 7))
 @example(bytes(range(256)) + "é".encode(), 100)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_bytes_of_any_file_come_back_as_they_were(tmp_path, monkeypatch, data, block):
@@ -170,6 +171,13 @@ def test_a_second_texts_unknown_character_is_found_where_it_is(tmp_path, monkeyp
     kept = [character for character in before + after if character in "abé\n"]
     assert vocabulary.decode(ids) == "".join(kept)
     assert skipped == len(before + after) + 1 - len(kept)
+
+
+def test_what_stands_for_bytes_that_are_no_text_can_be_left_out(tmp_path):
+    path, vocabulary = written(tmp_path, b"ab\xffc"), Vocabulary.of("abc")
+    with pytest.raises(TextError, match="leave bytes that are no text out with encoding_errors=skip"):
+        corpus.encode(path, vocabulary, errors="replace")
+    assert vocabulary.decode(corpus.encode(path, vocabulary, errors="skip")[0]) == "abc"
 
 
 def test_a_second_texts_ids_are_those_of_the_whole_vocabulary(tmp_path):

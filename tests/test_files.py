@@ -93,6 +93,12 @@ REFUSED = [
         "a pointer of Git LFS",
         "git lfs pull",
     ),
+    (
+        "dos.txt",
+        b"version https://git-lfs.github.com/spec/v1\r\noid sha256:4d7a\r\nsize 12345\r\n",
+        "a pointer of Git LFS",
+        "git lfs pull",
+    ),
 ]
 
 

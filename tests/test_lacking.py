@@ -133,6 +133,7 @@ def test_a_lock_that_fails_for_another_reason_ends_the_run(name, here, monkeypat
     no_flock(monkeypatch, getattr(errno, name))
     with pytest.raises(CharrnnError, match=os.strerror(getattr(errno, name))):
         train("-q")
+    assert [path.name for path in here.iterdir()] == ["text.txt"]
 
 
 @pytest.mark.parametrize("name", ["EAGAIN", "EACCES"])

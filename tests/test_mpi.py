@@ -26,6 +26,7 @@ from charrnn.checkpoint.writing import save
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.kernels import reduction
+from charrnn.kernels.tile import HAS_BFLOAT16
 from charrnn.parallel import ranks
 from charrnn.parallel.data_parallel import DataParallel
 from charrnn.parallel.threads import Team
@@ -141,6 +142,18 @@ def test_a_run_writes_the_same_files_on_any_number_of_ranks(folder):
     for number in (2, 3):
         assert told[number] == told[1]
         assert files[number] == files[1]
+
+
+@needs_mpi
+@pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16 (AVX512-BF16)")
+def test_products_of_bfloat16_have_the_same_bits_too(folder):
+    train = ["train", "c.txt", *STEADY, "--dtype", "bfloat16", "--max-steps", "8", "--out", "m.npz", "-q"]
+    files = []
+    for number in (1, 2, 3):
+        done = run(number, *train, "--force", cwd=folder)
+        assert done.code == 0, done.err
+        files.append(arrays(folder / "m.last.npz"))
+    assert files[0] == files[1] == files[2]
 
 
 @needs_mpi
@@ -298,6 +311,7 @@ LEFT_OVER = [  # in a shell, a container or a notebook that a launcher started
     {"OMPI_COMM_WORLD_SIZE": "x", "OMPI_COMM_WORLD_RANK": "1"},
     {"PMI_SIZE": "2", "PMI_RANK": "1"},
     {"PMI_SIZE": "4.0", "PMI_RANK": "y"},
+    {"PMI_SIZE": "-1", "PMI_RANK": "0"},
 ]
 
 
@@ -306,12 +320,12 @@ LEFT_OVER = [  # in a shell, a container or a notebook that a launcher started
 def test_a_launchers_variables_alone_silence_nothing(variables, without, tmp_path):
     hidden = "import sys; sys.modules['mpi4py'] = None; " * without
     program = f"{hidden}from charrnn.cli.main import main; import sys; sys.argv[1:] = "
-    for arguments in (["train", "c.txt"], ["eval", "m.npz", "c.txt"]):
+    for off, *arguments in (("off", "train", "c.txt"), ("OFF", "eval", "m.npz", "c.txt")):
         done = python(f"{program}{arguments!r}; main()", **variables)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
         assert next(iter(variables)) in done.stderr and "CHARRNN_MPI=off" in done.stderr
-        freed = python(f"{program}{arguments!r}; main()", **variables, CHARRNN_MPI="off")
-        assert freed.returncode in (1, 2) and "c.txt" in freed.stderr + "c.txt" * (arguments[0] == "eval")
+        freed = python(f"{program}{arguments!r}; main()", **variables, CHARRNN_MPI=off)
+        assert freed.returncode in (1, 2) and "there is no file c.txt" in freed.stderr
         assert len(freed.stderr.splitlines()) == 1 and next(iter(variables)) not in freed.stderr
 
 

@@ -163,6 +163,13 @@ def test_in_python(model):
         api.score_lines(["", text])
 
 
+def test_gradients_are_told_where_float64_overflows_too():
+    text = "abcd\nefgh\n" * 40
+    with pytest.raises(OverflowingModelError, match=r"overflows at a character up to \d+ of the text"):
+        Model(overflowing()).gradient_over_lag(text)
+    assert np.isfinite(Model(large_output()).gradient_over_lag(text).state).all()
+
+
 @pytest.mark.parametrize(
     "command",
     [

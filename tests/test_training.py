@@ -231,6 +231,15 @@ def test_a_run_that_diverges_goes_back_with_half_the_rate_and_in_the_end_says_so
     assert np.isfinite(load(tmp_path / "m.last.npz").network.flat).all()
 
 
+def test_a_model_to_begin_from_that_overflows_is_to_blame_not_the_rate(fables, tmp_path):
+    model = {"hidden_size": 8, "cell": "rnn_relu"}
+    fresh = trainer(fables[:3000], tmp_path / "m.npz", model)
+    fresh.network.flat[...] = 1e30
+    run = Trainer(fresh.plan, tmp_path / "m.npz", network=fresh.network, init_sha256="of that model")
+    with pytest.raises(DivergedError, match="the model that this run began from overflows on this text"):
+        list(run.run())
+
+
 @pytest.mark.parametrize(
     "tensor", ["rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.bias_l0", "out.weight", "out.bias"]
 )

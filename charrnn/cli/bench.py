@@ -53,8 +53,7 @@ def bench(
     names = cells.names() if cell == "all" else [cell]
     setups = (SETUPS[0], SETUPS[4]) if quick else SETUPS
     team = Team(threads)
-    if team.note:
-        note(team.note, quiet)
+    note(team.note, quiet)
     top = peak(team, dtype)
     note(
         f"{team.threads} threads, peak of {dtype} {top / 1e9:.0f} GFLOP/s; medians of alternating runs", quiet

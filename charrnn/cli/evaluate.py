@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import DTYPES, ENCODING_ERRORS, UNKNOWN, EvalConfig
+from ..config import UNKNOWN, EvalConfig
 from ..parallel.ranks import ALONE, current
 from ..system.stdio import name_of
 from .file_checks import refuse_to_read_stdin_twice
-from .options import option
+from .options import dtype_option, encoding_errors_option, option
 from .output import json_line, visible, write
 
 if TYPE_CHECKING:
@@ -37,14 +37,7 @@ def evaluate(
         ),
     ] = DEFAULT.unknown,
     encoding: Annotated[str, option("Text", "Of the texts.")] = DEFAULT.encoding,
-    encoding_errors: Annotated[
-        str,
-        option(
-            "Text",
-            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
-            choices=ENCODING_ERRORS,
-        ),
-    ] = DEFAULT.encoding_errors,
+    encoding_errors: Annotated[str, encoding_errors_option("Text")] = DEFAULT.encoding_errors,
     stateless: Annotated[
         bool,
         option("Scoring", "Every line on its own, as after a newline at a text's start.", "--stateless"),
@@ -61,10 +54,7 @@ def evaluate(
         bool, option("Output", "Each character and its bits, tab-separated, as read.", "--per-char")
     ] = False,
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
-    dtype: Annotated[
-        str | None,
-        option("Run", "Of products: float32 or bfloat16; by default the model's own.", choices=DTYPES),
-    ] = None,
+    dtype: Annotated[str | None, dtype_option()] = None,
     threads: Annotated[int, option("Run", "0: all cores this process may use; of MPI's, its share.")] = 0,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
@@ -97,8 +87,7 @@ def evaluate(
     model = load(checkpoint).multiplied_in(dtype)
     note(arithmetic_note(model.network.config), quiet)
     scorer = TextScorer(model, config, team := Team(threads, ranks), ranks)
-    if team.note:
-        note(team.note, quiet)
+    note(team.note, quiet)
     with explain_compiling(quiet):
         scorer.compile_kernels()
     if per_line:

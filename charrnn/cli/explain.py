@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import ENCODING_ERRORS, UNKNOWN, EvalConfig, at_least, symbol
+from ..config import UNKNOWN, EvalConfig, at_least, symbol
 from ..system.stdio import STDIO
 from .file_checks import make_folder, refuse_output
-from .options import option
+from .options import encoding_errors_option, option
 from .output import write
 
 if TYPE_CHECKING:
@@ -33,14 +33,7 @@ def explain(
         ),
     ] = DEFAULT.unknown,
     encoding: Annotated[str, option("Text", "Of the text.")] = DEFAULT.encoding,
-    encoding_errors: Annotated[
-        str,
-        option(
-            "Text",
-            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
-            choices=ENCODING_ERRORS,
-        ),
-    ] = DEFAULT.encoding_errors,
+    encoding_errors: Annotated[str, encoding_errors_option("Text")] = DEFAULT.encoding_errors,
     out: Annotated[
         Path | None,
         option("Output", "A page for browsers, in place of the terminal; - is stdout.", "--out", "-o"),
@@ -81,7 +74,7 @@ def explain(
     if skipped:
         note(f"{skipped:,} characters that the model never saw were left out", quiet)
     if out:
-        size = write_page(explained, out)
+        size = write_page(explained, out, quiet)
         note(f"{out}: {size / 1e6:.1f} MB, for a browser", quiet or not to_file)
     else:
         from .surprise import show
@@ -89,7 +82,7 @@ def explain(
         show(explained)
 
 
-def write_page(explained: Explanation, out: Path, quiet: bool = False) -> int:
+def write_page(explained: Explanation, out: Path, quiet: bool) -> int:
     """The page into a file or, for -, to stdout; its size in bytes."""
     from ..inspection.page import render
     from ..inspection.page_data import data

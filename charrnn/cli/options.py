@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from ..config import one_of
+from ..config import DTYPES, ENCODING_ERRORS, one_of
 
 
 def option(group: str, text: str, *names: str, choices: Sequence[str] = (), **more: Any) -> Any:
@@ -16,6 +16,16 @@ def option(group: str, text: str, *names: str, choices: Sequence[str] = (), **mo
         more["autocompletion"] = lambda: [*choices]
         more["callback"] = _only(choices)
     return typer.Option(*names, help=text, rich_help_panel=group, **more)
+
+
+def encoding_errors_option(group: str) -> Any:
+    text = "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip."
+    return option(group, text, choices=ENCODING_ERRORS)
+
+
+def dtype_option() -> Any:
+    """Of commands that use a model, which has one."""
+    return option("Run", "Of products: float32 or bfloat16; by default the model's own.", choices=DTYPES)
 
 
 def _only(choices: Sequence[str]) -> Any:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import DTYPES, ENCODING_ERRORS, UNKNOWN, SampleConfig
+from ..config import UNKNOWN, SampleConfig
 from ..errors import UsageError
 from .escapes import unescaped
-from .options import option
+from .options import dtype_option, encoding_errors_option, option
 from .output import json_line, write
 
 if TYPE_CHECKING:
@@ -38,14 +38,7 @@ def sample(
         option("Text", "Leave out the line end that a prime ends in, as echo writes one.", "--trim-prime"),
     ] = False,
     encoding: Annotated[str, option("Text", "Of --prime-file.")] = "utf-8",
-    encoding_errors: Annotated[
-        str,
-        option(
-            "Text",
-            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
-            choices=ENCODING_ERRORS,
-        ),
-    ] = "strict",
+    encoding_errors: Annotated[str, encoding_errors_option("Text")] = "strict",
     unknown: Annotated[
         str,
         option(
@@ -83,10 +76,7 @@ def sample(
     form: Annotated[
         str, option("Output", "text, or jsonl: a JSON object a sample.", "--format", choices=FORMATS)
     ] = "text",
-    dtype: Annotated[
-        str | None,
-        option("Run", "Of products: float32 or bfloat16; by default the model's own.", choices=DTYPES),
-    ] = None,
+    dtype: Annotated[str | None, dtype_option()] = None,
     threads: Annotated[int, option("Run", "0: every core this process may use.")] = DEFAULT.threads,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
@@ -141,8 +131,7 @@ def sample(
         write_lines(sampler, {"seed": config.seed, "prime": sampler.prime}, num)
     else:
         write_texts(sampler, sampler.prime if echo else "", unescaped(separator, level), num)
-    if sampler.note:
-        note(sampler.note, quiet)
+    note(sampler.note, quiet)
 
 
 def in_order(blocks: Iterable[Block], num: int) -> Iterator[tuple[int, str, list[float], bool]]:

@@ -12,7 +12,6 @@ from .. import cells
 from ..checkpoint.names import RunNames, default, without_ending
 from ..config import (
     DTYPES,
-    ENCODING_ERRORS,
     JOIN,
     LEVELS,
     OPTIMIZERS,
@@ -25,7 +24,7 @@ from ..parallel.ranks import current
 from ..system.stdio import name_of
 from .dry_run import show
 from .file_checks import refuse_folder, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
-from .options import option
+from .options import encoding_errors_option, option
 from .training_run import train as run
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
@@ -40,14 +39,7 @@ def train(
         ),
     ],
     encoding: Annotated[str, option("Data", "Of the corpus and of --val.")] = TRAIN.encoding,
-    encoding_errors: Annotated[
-        str,
-        option(
-            "Data",
-            "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip.",
-            choices=ENCODING_ERRORS,
-        ),
-    ] = TRAIN.encoding_errors,
+    encoding_errors: Annotated[str, encoding_errors_option("Data")] = TRAIN.encoding_errors,
     join: Annotated[
         str,
         option(

@@ -29,8 +29,7 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
     quiet = quiet or not first
     cells.find(request.model.cell)  # before a text is read that may be long
     trainer = _trainer(request, command, quiet, ranks)
-    if trainer.team.note:
-        note(trainer.team.note, quiet)
+    note(trainer.team.note, quiet)
     for folder in {request.out.parent, log.parent} if first else ():
         make_folder(folder)
 

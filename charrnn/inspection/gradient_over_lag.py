@@ -37,7 +37,7 @@ def gradient_over_lag(network: Network, ids: Ids, lags: int = 100, positions: in
     without attention, `output` and `state` are equal; for k = 0 they always are.
     Computed in float64, without dropout: norms of 1e-100 are still right. t is at least `lags`; the text is
     read from its start, from a zero state.  Fewer positions where the text has not so many.
-    Errors: TextError for a text of fewer than lags + 2 characters; UsageError.
+    Errors: TextError for a text of fewer than lags + 2 characters; UsageError; OverflowingModelError.
     Cost: reading the text, and a forward and a backward pass of lags + 1 steps for each position.
     Source: Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013, section 2.
     """
@@ -75,7 +75,8 @@ def _windows(network: Network, ids: Ids, starts: Ids, steps: int) -> Iterator[mo
         shard.carried = np.concatenate(carried)
         windows = ids[batch[:, None] + np.arange(steps + 1)]
         if not np.isfinite(shard.loss(windows[:, :-1], windows[:, 1:])):
-            raise OverflowingModelError(f"character {int(batch[-1]) + steps}", "the loss")
+            where = f"a character up to {int(batch[-1]) + steps} of the text"
+            raise OverflowingModelError(where, "the loss")
         yield shard.work(steps)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from .bfloat16 import SIXTEEN, pair, pair_columns, pair_rows, rounded
+from .bfloat16 import pair_columns, pair_rows
 from .jit import jit
 from .tile import VECTOR_BYTES, VECTORS, tile
 
@@ -89,16 +89,11 @@ def _fill_floats(b, panel, width):
 
 @jit
 def _fill_pairs(b, panel, width):
-    whole, odd = b.shape[0] // 2, b.shape[0] % 2
-    rows = panel.reshape(panel.size // width, width)
+    rows = panel.reshape(panel.size // width, width)[:, : b.shape[1]]
     if b.strides[0] > b.strides[1]:
-        pair_rows(b, rows[:, : b.shape[1]])
-        return
-    for j in range(b.shape[1]):
-        for k in range(whole):
-            rows[k, j] = pair(b[2 * k, j], b[2 * k + 1, j])
-        if odd:
-            rows[whole, j] = rounded(b[2 * whole, j]) >> SIXTEEN
+        pair_rows(b, rows)
+    else:
+        pair_columns(b.T, rows.T)
 
 
 @jit

@@ -97,8 +97,8 @@ class DataParallel:
 
         self._exchange(lambda: self.team.each(run, len(self.mine)), add)
         self._each_block(total, self.ranks.rank)
-        self.ranks.allgather(self._nats, self.ranks.bounds(len(self.cuts)))
-        self.ranks.allgather(self._squares, self._block_bounds)
+        self.ranks.allgather_array(self._nats, self.ranks.bounds(len(self.cuts)))
+        self.ranks.allgather_array(self._squares, self._block_bounds)
         return float(self._nats.sum()) * scale, float(np.sqrt(self._squares.sum()))
 
     def _exchange(self, run: Callable[[], None], add: Callable[[int], None]) -> None:
@@ -119,7 +119,7 @@ class DataParallel:
     def update(self, step: Callable[[int, int], None]) -> None:
         """Call step(start, stop) for the blocks of this rank's slice of the flat vector; gather that."""
         self._each_block(lambda block: step(*self._range(block)), self.ranks.rank)
-        self.ranks.allgather(self.network.flat, self.bounds)
+        self.ranks.allgather_array(self.network.flat, self.bounds)
 
     def _each_block(self, work: Callable[[int], None], rank: int) -> None:
         blocks = self.ranks.part(len(self.blocks), rank)

@@ -50,14 +50,14 @@ class SingleProcess:
         """What rank 0 has."""
         return what
 
-    def gather(self, what: T) -> list[T]:
+    def allgather(self, what: T) -> list[T]:
         """What each rank has, on all of them."""
         return [what]
 
     def broadcast_array(self, numbers: Any) -> None:
         """Copy rank 0's array over everyone's."""
 
-    def allgather(self, numbers: Any, bounds: list[int]) -> None:
+    def allgather_array(self, numbers: Any, bounds: list[int]) -> None:
         """Complete an array of which each rank knows [bounds[rank] : bounds[rank + 1]]."""
 
     def allreduce_max(self, number: int) -> int:
@@ -108,14 +108,14 @@ class MpiProcesses(SingleProcess):
         received: T = self._comm.bcast(what)
         return received
 
-    def gather(self, what: T) -> list[T]:
+    def allgather(self, what: T) -> list[T]:
         gathered: list[T] = self._comm.allgather(what)
         return gathered
 
     def broadcast_array(self, numbers: Any) -> None:
         self._comm.Bcast(numbers)
 
-    def allgather(self, numbers: Any, bounds: list[int]) -> None:
+    def allgather_array(self, numbers: Any, bounds: list[int]) -> None:
         width = numbers[:1].size
         counts = [(stop - start) * width for start, stop in pairwise(bounds)]
         starts = [start * width for start in bounds[:-1]]
@@ -216,7 +216,7 @@ def refuse_differences(ranks: Ranks, started: dict[str, str]) -> None:
 
     Errors: UsageError, the same on all ranks.
     """
-    everyone = ranks.gather(started)
+    everyone = ranks.allgather(started)
     for rank, theirs in enumerate(everyone):
         for name, value in theirs.items():
             first = everyone[0][name]

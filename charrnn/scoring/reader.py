@@ -47,6 +47,8 @@ class Reader:
     Shakespeare's last tenth differs by 3e-9 from that of one stream, a single character's by 4e-5 at most.
     """
 
+    learned = False  # its weights are the model's
+
     def __init__(
         self,
         network: Network,
@@ -101,7 +103,7 @@ class Reader:
         self._team.each(run, len(shards))
         edges = [int(starts[row.start]) for row in rows] + [int(stops[-1])]
         for known in predictions:
-            self._ranks.allgather(known, [edges[shard] for shard in self._ranks.bounds(len(rows))])
+            self._ranks.allgather_array(known, [edges[shard] for shard in self._ranks.bounds(len(rows))])
 
 
 def score_lines(network: Network, lines: Sequence[Ids], start: int | None, team: Team) -> list[Predictions]:

@@ -93,7 +93,7 @@ class TextScorer:
             else:
                 found = reader.read(self._ranks.broadcast(ids))
             predictions.nats[known], predictions.correct[known] = found
-            remedy = self._learned_too_much() if getattr(reader, "learned", False) else ""
+            remedy = self._learned_too_much() if reader.learned else ""
             predictions.refuse_overflow(before, name_of(path), remedy)
             before += len(points)
             self.skipped += int(np.count_nonzero(~known))

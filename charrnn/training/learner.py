@@ -87,7 +87,7 @@ class Learner:
         for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
             state[rows] = shard.carried
         shards = self.ranks.bounds(len(self.parallel.cuts))
-        self.ranks.allgather(state, [min(shard * SHARD, len(state)) for shard in shards])
+        self.ranks.allgather_array(state, [min(shard * SHARD, len(state)) for shard in shards])
         return state
 
     @state.setter
@@ -98,7 +98,7 @@ class Learner:
     def gather(self) -> None:
         """Complete `slots`, of which each rank knows the slice that it updates."""
         for slot in self.slots:
-            self.ranks.allgather(slot, self.parallel.bounds)
+            self.ranks.allgather_array(slot, self.parallel.bounds)
 
     def spread(self) -> None:
         """Bring parameters and `slots` of rank 0 to all."""

@@ -27,7 +27,7 @@ class Request:
     model: ModelConfig
     config: TrainConfig
     out: Path  # of the best model
-    given: Collection[str] = ()  # fields of model and config that are not defaults
+    given: Collection[str] = ()  # fields of model and config that the user named
     val: Path | None = None
     init_from: Path | None = None
     extend_vocab: bool = True

@@ -207,23 +207,26 @@ class Trainer:
     def _rewind(self, loss: float) -> Iterator[events.Event]:
         """After a few such steps in a row: back to the last saved state, with half the learning rate."""
         progress = self.progress
-        if progress.rewinds == REWINDS and not progress.updates and self.files.meta["init_sha256"]:
-            raise DivergedError(
-                "no step was learned: the model that this run began from overflows on this text",
-                f"train that model again, with a lower {field('lr')} or {field('clip_norm')}",
-            )
         if progress.rewinds == REWINDS:
-            raise DivergedError(
-                f"training diverged: at step {progress.step} the loss is {loss:.4g}, after {REWINDS} returns"
-                " to the last good state with half the learning rate",
-                f"start again with a lower {field('lr')} (it was {self.config.lr:g}) or {field('clip_norm')}",
-            )
+            raise self._diverged(loss)
         self.progress = self.files.restore(self.files.load_last())
         self.progress.best, self.progress.stale = progress.best, progress.stale
         self.progress.lr_scale, self.progress.rewinds = progress.lr_scale / 2, progress.rewinds + 1
         self.progress.bad = 0
         yield events.Rewound(self.progress.step, self.progress.lr_scale)
         yield from self._save_last()
+
+    def _diverged(self, loss: float) -> DivergedError:
+        if self.files.meta["init_sha256"] and not self.progress.updates:
+            return DivergedError(
+                "no step was learned: the model that this run began from overflows on this text",
+                f"train that model again, with a lower {field('lr')} or {field('clip_norm')}",
+            )
+        return DivergedError(
+            f"training diverged: at step {self.progress.step} the loss is {loss:.4g}, after {REWINDS} returns"
+            " to the last good state with half the learning rate",
+            f"start again with a lower {field('lr')} (it was {self.config.lr:g}) or {field('clip_norm')}",
+        )
 
     def _evaluate(self, clock: Clock) -> Iterator[events.Event]:
         """Validation; the best model so far is saved.  Without a validation text, the last is."""
