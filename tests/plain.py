@@ -25,7 +25,7 @@ def jit(function):
     function.py_func = function
     return function
 
-reduction = jit
+reduction = jitable = jit
 
 def optional(kernel):
     return lambda *arguments: None if arguments[-1] is None else kernel(*arguments)
@@ -92,7 +92,7 @@ def copy(folder: Path, edits: Iterable[Edit]) -> None:
     kernels = folder / "kernels"
     (kernels / "jit.py").write_text(JIT, encoding="utf-8")
     (kernels / "matmul.py").write_text(MATMUL, encoding="utf-8")
-    (kernels / "tile.py").write_text("HAS_BFLOAT16 = False\n", encoding="utf-8")
+    (kernels / "processor.py").write_text("HAS_BFLOAT16 = HAS_AMX = False\n", encoding="utf-8")
     for name, more in (("cell_interface.py", CHOICE_OF_CELL), ("activations.py", CHOICE_OF_TYPE)):
         with (kernels / name).open("a", encoding="utf-8") as file:
             file.write(more)

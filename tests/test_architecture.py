@@ -42,7 +42,7 @@ LAYERS = [
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LIBRARIES = {
     "numba": ("kernels/",),
-    "llvmlite": ("kernels/jit.py", "kernels/tile.py"),
+    "llvmlite": ("kernels/jit.py", "kernels/tile.py", "kernels/amx.py", "kernels/lanes.py"),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "matplotlib": ("plotting/picture.py",),

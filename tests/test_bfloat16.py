@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,17 @@ from charrnn.checkpoint.checkpoint import Checkpoint
 from charrnn.checkpoint.writing import save
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.kernels.bfloat16 import pair_columns, pair_rows, rounded
+from charrnn.kernels.bfloat16 import (
+    depth_of,
+    pair_columns,
+    pair_columns_turned,
+    pair_rows,
+    pair_rows_turned,
+    rounded,
+)
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import matmul, pack, packed_size, rows_of, transposed
-from charrnn.kernels.tile import HAS_BFLOAT16
+from charrnn.kernels.processor import HAS_AMX, HAS_BFLOAT16, features
 from charrnn.model.network import Network
 from charrnn.model.shard import Shard
 from charrnn.text.corpus import from_text
@@ -74,19 +83,29 @@ def test_what_is_no_number_stays_none():
     assert np.isnan(out.view(np.float32)[:5]).all() and out[5] == 0x7F800000
 
 
-@pytest.mark.parametrize("rows, columns", [(1, 1), (2, 3), (5, 8), (17, 33), (4, 64)])
+@pytest.mark.parametrize("rows, columns", [(1, 1), (2, 3), (5, 8), (17, 33), (4, 64), (50, 71)])
 def test_pairs_stand_one_behind_the_other_along_k(rows, columns):
+    """By rows and by columns, as they are and turned, whole sixteens and what is left of them."""
     a = np.random.default_rng(rows).standard_normal((rows, columns)).astype(np.float32)
-    halves = (nearest(a).view(np.uint32) >> 16).astype(np.uint16)
-    by_column = np.zeros((rows, (columns + 1) // 2), np.uint32)
-    pair_columns(a, by_column)
-    padded = np.pad(halves, ((0, 0), (0, columns % 2)))
-    np.testing.assert_array_equal(by_column.view(np.uint16), padded)
-    by_row = np.zeros(((rows + 1) // 2, columns), np.uint32)
-    pair_rows(a, by_row)
-    padded = np.pad(halves, ((0, rows % 2), (0, 0)))
-    np.testing.assert_array_equal(by_row & 0xFFFF, padded[::2])
-    np.testing.assert_array_equal(by_row >> 16, padded[1::2])
+    a.flat[:: 3 * columns + 1], a.flat[1 :: 2 * columns + 1] = np.nan, 1e-40
+    padded = np.pad(_halves(a), ((0, 0), (0, 2 * depth_of(columns) - columns)))
+    pairs = padded[:, ::2] | padded[:, 1::2] << np.uint32(16)
+    a_turned = np.ascontiguousarray(a.T)
+    for fill, given, expected in (
+        (pair_columns, a, pairs),
+        (pair_columns_turned, a, pairs.T),
+        (pair_rows, a_turned, pairs.T),
+        (pair_rows_turned, a_turned, pairs),
+    ):
+        out = np.full(expected.shape, 7, np.uint32)
+        fill(given, out)
+        np.testing.assert_array_equal(out, expected)
+
+
+def _halves(a: Array) -> Array:
+    """The upper halves of float32 rounded, by the definition; NaN as a quiet one."""
+    bits = nearest(np.where(np.isnan(a), 0, a).astype(np.float32)).view(np.uint32) >> 16
+    return np.where(np.isnan(a), 0x7FC0, bits).astype(np.uint32)
 
 
 @jit
@@ -107,6 +126,7 @@ SIZES = [
     (9, 100, 31),
     (40, 3, 1),
     (5, 64, 130),
+    (70, 130, 100),
 ]
 
 
@@ -122,11 +142,25 @@ def test_the_product_is_that_of_rounded_numbers(m, k, n, of_columns, turned, acc
     c = rng.standard_normal((m, n)).astype(np.float32)
     exact = nearest(a).astype(np.float64) @ nearest(b).astype(np.float64) + (c if accumulate else 0)
     bound = np.abs(nearest(a)).astype(np.float64) @ np.abs(nearest(b)) + np.abs(c)
-    panels, pairs = np.zeros(packed_size(k, n, 4, True), np.uint32), np.zeros(m * k + m + k, np.uint32)
+    panels, pairs = (np.zeros(size, np.uint32) for size in (packed_size(k, n, 4, True), m * depth_of(k)))
     given = np.ascontiguousarray(a.T) if turned else a
     kept = np.asfortranarray(b) if of_columns else b
     product(given, kept, panels, pairs, c, turned, accumulate)
     assert (np.abs(c - exact) <= (k + 2) * 2.0**-23 * bound).all()
+
+
+@pytest.mark.skipif(not HAS_AMX, reason="no matrix unit (AMX): products by vectors are what is tested above")
+def test_the_product_by_vectors_where_there_is_a_matrix_unit():
+    """This file's tests of products, in a process that is told that there is none."""
+    lesser = [name for name in features() if "amx" not in name]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-k", "the_product_is_that", __file__],
+        env=os.environ | {"NUMBA_CPU_FEATURES": ",".join(lesser)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{8 * len(SIZES)} passed" in done.stdout
 
 
 CONFIGS = [{}, {"num_layers": 2, "embed_size": 7, "attention": 5, "dropout": 0.2}]

@@ -26,7 +26,7 @@ from charrnn.checkpoint.writing import save
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.kernels import reduction
-from charrnn.kernels.tile import HAS_BFLOAT16
+from charrnn.kernels.processor import HAS_BFLOAT16
 from charrnn.parallel import ranks
 from charrnn.parallel.data_parallel import DataParallel
 from charrnn.parallel.threads import Team

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..config import BenchSetup, ModelConfig, SampleConfig, TrainConfig
 from ..kernels.activations import total
+from ..kernels.bfloat16 import depth_of
 from ..kernels.matmul import packed_size
 from ..kernels.peak_flops import multiply
 from ..model.network import Network
@@ -48,11 +49,11 @@ class Result:
 
 def peak(team: Team, dtype: str) -> float:
     """Flops a second of the tile on data in the innermost cache, on all threads."""
-    rows, depth, columns, repeats = 16, 64, 32, 50_000
     pairs = dtype == "bfloat16"
+    rows, depth, columns, repeats = (32, 256, 32, 6_000) if pairs else (16, 64, 32, 50_000)
     factor = np.dtype(np.uint32 if pairs else dtype)
     panels = np.zeros(packed_size(depth, columns, factor.itemsize, pairs), factor)
-    a = np.zeros((rows, depth // 2 if pairs else depth), factor)
+    a = np.zeros((rows, depth_of(depth) if pairs else depth), factor)
     outs = [np.zeros((rows, columns), np.float32 if pairs else factor) for _ in range(team.threads)]
 
     def run() -> float:

@@ -2,15 +2,19 @@
 
 Only what is multiplied is rounded: packed weights, and copies of h, x and the gradients da. Sums, and all
 that is remembered, stay float32 (Kalamkar et al. 2019, "A study of bfloat16 for deep learning training").
-A pair is a uint32 with the element of even k in its lower half; an odd K is padded with 0.
+A pair is a uint32 with the element of even k in its lower half. Depth, the number of pairs along k, is a
+multiple of DEPTH_STEP; what lies beyond K is 0.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .jit import jit
+from .jit import jit, jitable
+from .lanes import LANES, pair_lanes, pair_neighbours, turn_lanes
+from .processor import HAS_AMX
 
+DEPTH_STEP = 16 if HAS_AMX else 1  # pairs that one instruction takes along k
 HALF, ONE, QUIET = np.uint32(0x7FFF), np.uint32(1), np.uint32(0x400000)
 SIXTEEN, HIGH = np.uint32(16), np.uint32(0xFFFF0000)
 
@@ -29,29 +33,73 @@ def pair(low, high):
     return np.uint32(np.uint32(rounded(low) >> SIXTEEN) | rounded(high))
 
 
+@jitable
+def depth_of(k: int) -> int:
+    """Pairs that K numbers are kept as."""
+    return (k + 2 * DEPTH_STEP - 1) // (2 * DEPTH_STEP) * DEPTH_STEP
+
+
 @jit
 def pair_columns(a, out):
-    """out[m, k] = the pair of a[m, 2k] and a[m, 2k + 1].  Shapes: a (M, K), out (M, K/2 rounded up)."""
-    odd = a.shape[1] % 2
-    whole = out.shape[1] - odd
+    """out[m, k] = the pair of a[m, 2k] and a[m, 2k + 1]; shapes: a (M, K), out (M, depth), rows in order."""
+    whole = a.shape[1] // 2 // LANES * LANES
     for m in range(out.shape[0]):
-        row, pairs = a[m], out[m]
-        for k in range(whole):
-            pairs[k] = pair(row[2 * k], row[2 * k + 1])
-        if odd:
-            pairs[whole] = rounded(row[2 * whole]) >> SIXTEEN
+        for k in range(0, whole, LANES):
+            pair_neighbours(a[m, 2 * k :], out[m, k:])
+    if whole < out.shape[1]:
+        for m in range(out.shape[0]):
+            for k in range(whole, out.shape[1]):
+                out[m, k] = pair(_at(a, m, 2 * k), _at(a, m, 2 * k + 1))
 
 
 @jit
 def pair_rows(b, out):
-    """out[k, n] = the pair of b[2k, n] and b[2k + 1, n].  Shapes: b (K, N), out (K/2 rounded up, N)."""
-    odd = b.shape[0] % 2
-    whole = out.shape[0] - odd
+    """out[k, n] = the pair of b[2k, n] and b[2k + 1, n]; shapes: b (K, N), out (depth, N), rows in order."""
+    whole, vectors = b.shape[0] // 2, out.shape[1] // LANES * LANES
     for k in range(whole):
-        low, high, pairs = b[2 * k], b[2 * k + 1], out[k]
-        for n in range(pairs.size):
-            pairs[n] = pair(low[n], high[n])
-    if odd:
-        low, pairs = b[2 * whole], out[whole]
-        for n in range(pairs.size):
-            pairs[n] = rounded(low[n]) >> SIXTEEN
+        for n in range(0, vectors, LANES):
+            pair_lanes(b[2 * k, n:], b[2 * k + 1, n:], out[k, n:])
+    for k in range(out.shape[0]):
+        for n in range(0 if k >= whole else vectors, out.shape[1]):
+            out[k, n] = pair(_at(b, 2 * k, n), _at(b, 2 * k + 1, n))
+
+
+@jit
+def _at(x, i, j):
+    """x[i, j], beyond it 0."""
+    return x[i, j] if i < x.shape[0] and j < x.shape[1] else x.dtype.type(0)
+
+
+@jit
+def pair_rows_turned(b, out):
+    """As `pair_rows`, to the transpose: out (N, depth)."""
+    scratch = np.empty((LANES, LANES), np.uint32)
+    for n in range(0, b.shape[1], LANES):
+        columns, pairs = b[:, n : n + LANES], out[n : n + LANES]
+        for k in range(0, out.shape[1], LANES):
+            block = pairs[:, k : k + LANES]
+            pair_rows(columns[2 * k : 2 * (k + LANES)], scratch[: block.shape[1], : block.shape[0]])
+            _turn(scratch, block)
+
+
+@jit
+def pair_columns_turned(a, out):
+    """As `pair_columns`, to the transpose: out (depth, M)."""
+    scratch = np.empty((LANES, LANES), np.uint32)
+    for m in range(0, a.shape[0], LANES):
+        rows, pairs = a[m : m + LANES], out[:, m : m + LANES]
+        for k in range(0, out.shape[0], LANES):
+            block = pairs[k : k + LANES]
+            pair_columns(rows[:, 2 * k : 2 * (k + LANES)], scratch[: block.shape[1], : block.shape[0]])
+            _turn(scratch, block)
+
+
+@jit
+def _turn(scratch, block):
+    """block = the transpose of as much of scratch (16, 16)."""
+    if block.shape == scratch.shape:
+        turn_lanes(scratch, block)
+    else:
+        for i in range(block.shape[0]):
+            for j in range(block.shape[1]):
+                block[i, j] = scratch[j, i]

@@ -12,19 +12,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite
 import numba
 import numpy
 from numba.core import event, types
-from numba.extending import overload
+from numba.extending import intrinsic, overload, register_jitable
 from platformdirs import user_cache_path
 
 from ..errors import CharrnnError
+from .processor import CONFIG, HAS_AMX
 
 Kernel = Callable[..., Any]
-CONFIG: Any = numba.config
+F = TypeVar("F", bound=Kernel)
 if CONFIG.DISABLE_JIT:  # before anything runs: as plain Python kernels fail, or take days
     raise CharrnnError("Numba's compiler is turned off by NUMBA_DISABLE_JIT=1", "unset NUMBA_DISABLE_JIT")
 # one version of each gives the same bits
@@ -44,9 +45,11 @@ def sources_digest() -> str:
     """Digest of every source file that compiled code may depend on.
 
     Numba's own key sees a changed file but not a change in the helpers it calls, so
-    compiled code lives in a folder named by all of them together.
+    compiled code lives in a folder named by all of them together. So it is with the matrix unit, which
+    the system may refuse to one process and not to another.
     """
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {sys.version}".encode())
+    versions = f"{numba.__version__} {llvmlite.__version__} {sys.version} {HAS_AMX}"
+    digest = hashlib.sha256(versions.encode())
     package = Path(__file__).resolve().parent.parent
     for folder in ("kernels", "cells"):
         for path in sorted((package / folder).glob("*.py")):
@@ -87,9 +90,21 @@ def jit(function: Kernel) -> Kernel:
     return _compile(function, FLAGS)
 
 
+def jitable(function: F) -> F:
+    """As `jit`, of a function that Python calls as well, uncompiled."""
+    register_jitable(function)
+    return function
+
+
 def reduction(function: Kernel) -> Kernel:
     """As `jit`, for a sum or a maximum that may be split over the lanes of a vector."""
     return _compile(function, FLAGS | {"reassoc"})
+
+
+def instruction(define: Callable[..., Any]) -> Kernel:
+    """A kernel written in LLVM; `define` is a Numba intrinsic's, and sees the values of constants."""
+    defined: Kernel = intrinsic(prefer_literal=True)(define)
+    return defined
 
 
 def optional(kernel: Kernel) -> Kernel:

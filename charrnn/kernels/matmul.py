@@ -6,7 +6,7 @@ B is first packed into *panels* of a few vectors' width, so that the inner loop 
 in order, and a panel serves all rows of A. The type of the panels says what is multiplied: floats as they
 are, or, in panels of uint32, pairs (bfloat16.py). A is read in place, by any strides, so the same code
 multiplies by A and by its transpose; of pairs, `rows_of` and `transposed` make a copy first, which serves all
-products by it.
+products by it. Pairs go to the matrix unit (amx.py) where there is one.
 `matmul_plain` in the tests is the same in three loops.
 """
 
@@ -17,9 +17,11 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from .bfloat16 import pair_columns, pair_rows
+from .amx import matmul_by_tiles
+from .bfloat16 import depth_of, pair_columns, pair_columns_turned, pair_rows, pair_rows_turned
 from .jit import jit
-from .tile import VECTOR_BYTES, VECTORS, tile
+from .processor import HAS_AMX, VECTOR_BYTES, VECTORS
+from .tile import tile
 
 
 @jit
@@ -31,7 +33,7 @@ def panel_width(itemsize):
 def packed_size(depth: int, columns: int, itemsize: int, pairs: bool = False) -> int:
     """Elements that `pack` writes for a (depth, columns) matrix: columns are padded to whole vectors."""
     lanes = VECTOR_BYTES // itemsize
-    return (-(-depth // 2) if pairs else depth) * -(-columns // lanes) * lanes
+    return (depth_of(depth) if pairs else depth) * -(-columns // lanes) * lanes
 
 
 @jit
@@ -64,6 +66,11 @@ def _fill(b: Any, panel: Any, width: Any) -> None:
     raise TypeError("for use inside kernels")
 
 
+def _multiply(a: Any, panels: Any, c: Any, accumulate: Any) -> None:
+    """The product, by the unit for its factors."""
+    raise TypeError("for use inside kernels")
+
+
 def rows_of(a: Any, buffer: Any) -> Any:
     """A (M, K), rows in order, as the left factor of products; buffer: where pairs go, else empty."""
     raise TypeError("for use inside kernels")
@@ -93,12 +100,12 @@ def _fill_pairs(b, panel, width):
     if b.strides[0] > b.strides[1]:
         pair_rows(b, rows)
     else:
-        pair_columns(b.T, rows.T)
+        pair_columns_turned(b.T, rows)
 
 
 @jit
 def _pairs_of_rows(a, buffer):
-    depth = (a.shape[1] + 1) // 2
+    depth = depth_of(a.shape[1])
     pairs = buffer[: a.shape[0] * depth].reshape(a.shape[0], depth)
     pair_columns(a, pairs)
     return pairs
@@ -106,10 +113,18 @@ def _pairs_of_rows(a, buffer):
 
 @jit
 def _pairs_transposed(a, buffer):
-    depth = (a.shape[0] + 1) // 2
+    depth = depth_of(a.shape[0])
     pairs = buffer[: a.shape[1] * depth].reshape(depth, a.shape[1])
     pair_rows(a, pairs)
     return pairs.T
+
+
+@jit
+def _pairs_turned(a, buffer):
+    depth = depth_of(a.shape[0])
+    pairs = buffer[: a.shape[1] * depth].reshape(a.shape[1], depth)
+    pair_rows_turned(a, pairs)
+    return pairs
 
 
 def _of_pairs(array: Any) -> bool:
@@ -118,7 +133,7 @@ def _of_pairs(array: Any) -> bool:
 
 @overload(_depth)
 def _choose_depth(b, panels):
-    return (lambda b, panels: (b.shape[0] + 1) // 2) if _of_pairs(panels) else (lambda b, panels: b.shape[0])
+    return (lambda b, panels: depth_of(b.shape[0])) if _of_pairs(panels) else (lambda b, panels: b.shape[0])
 
 
 @overload(_fill)
@@ -134,19 +149,31 @@ def _choose_rows(a, buffer):
 
 @overload(transposed)
 def _choose_transposed(a, buffer):
-    return (lambda a, buffer: _pairs_transposed(a, buffer)) if _of_pairs(buffer) else (lambda a, buffer: a.T)
+    pairs = _pairs_turned if HAS_AMX else _pairs_transposed  # its tiles read rows
+    return (lambda a, buffer: pairs(a, buffer)) if _of_pairs(buffer) else (lambda a, buffer: a.T)
+
+
+@overload(_multiply)
+def _choose_unit(a, panels, c, accumulate):
+    multiply = matmul_by_tiles if _of_pairs(panels) and HAS_AMX else _by_vectors
+    return lambda a, panels, c, accumulate: multiply(a, panels, c, accumulate)
 
 
 @jit
 def matmul(a, panels, c, accumulate):
     """c = a @ B, or c += a @ B, where `panels` is B (K, N) as packed by `pack`.
 
-    Shapes: a (M, K) any strides, or its pairs (M, K/2); c (M, N) with adjacent columns, not overlapping a.
-    Cost: 2 M N K flops; B is read once per ROWS rows, from the innermost cache it fits.
+    Shapes: a (M, K) any strides, or what `rows_of` and `transposed` give; c (M, N) with adjacent columns, not
+    overlapping a.  Cost: 2 M N K flops; B is read once per tile of rows, from the innermost cache it fits.
     """
+    _multiply(a, panels, c, accumulate)
+
+
+@jit
+def _by_vectors(a, panels, c, accumulate):
     rows, columns = c.shape
     width = panel_width(c.itemsize)
     for column in range(0, columns, width):
         row = 0
         while row < rows:
-            row += tile(a, panels, c, row, column, accumulate)  # type: ignore[call-arg]
+            row += tile(a, panels, c, row, column, accumulate)

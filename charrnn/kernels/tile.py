@@ -1,4 +1,4 @@
-"""A tile of C = A B that stays in registers while k runs.  The only file that speaks LLVM.
+"""A tile of C = A B that stays in registers while k runs.
 
     for k:  b[0..NV) = panel[k]                      NV vector loads
             for m:  acc[m, 0..NV) += A[m, k] * b     one broadcast, NV multiply-adds
@@ -16,37 +16,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.codegen import get_host_cpu_features
-from numba.extending import intrinsic
 
-from .jit import CONFIG
+from .jit import instruction
+from .processor import ROWS, VECTOR_BYTES, VECTORS
 
 INT = ir.IntType(32)
-
-
-def features() -> list[str]:
-    """Of the processor compiled for, by LLVM's names."""
-    chosen = CONFIG.CPU_FEATURES
-    found: list[str] = (get_host_cpu_features() if chosen is None else chosen).split(",")
-    return found
-
-
-def machine() -> tuple[int, int, int]:
-    """(bytes in a vector, rows of a tile, vectors of a tile) for the processor compiled for.
-
-    Rows x vectors accumulators, the vectors of B and a broadcast must fit the registers:
-    32 with AVX-512 and NEON, 16 with AVX2 and SSE.
-    """
-    there = features()
-    if "+avx512f" in there:
-        return 64, 8, 2
-    if "+avx2" in there:
-        return 32, 4, 3
-    return (16, 8, 2) if "+neon" in there else (16, 4, 2)
-
-
-VECTOR_BYTES, ROWS, VECTORS = machine()
-HAS_BFLOAT16 = {"+avx512f", "+avx512bf16"} <= {*features()}  # whether pairs can be multiplied here
 
 
 class BFloat(ir.Type):  # type: ignore[misc]
@@ -85,7 +59,7 @@ class PairProduct:
         return builder.call(dot, [acc, builder.bitcast(a, pairs), builder.bitcast(b, pairs)])
 
 
-@intrinsic
+@instruction
 def tile(context: Any, a: Any, panels: Any, c: Any, row: Any, column: Any, accumulate: Any) -> Any:
     """One tile of C, from `row` and `column`, as large as fits; returns its number of rows.
 

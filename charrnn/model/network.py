@@ -12,7 +12,7 @@ from ..config import ModelConfig
 from ..errors import CharrnnError, field
 from ..kernels import attention, model
 from ..kernels.matmul import packed_size
-from ..kernels.tile import HAS_BFLOAT16
+from ..kernels.processor import HAS_BFLOAT16
 from .layout import Layout
 
 

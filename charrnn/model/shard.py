@@ -9,6 +9,7 @@ import numpy as np
 
 from ..array_types import Array, Ids
 from ..kernels import attention, layer, model
+from ..kernels.bfloat16 import depth_of
 from ..kernels.sample_character import plain, predict
 from .network import Network
 
@@ -137,10 +138,11 @@ class Shard:
         config, vocab = self.network.config, self.network.vocab_size
         if not self.network.pairs:
             return 0
-        looked = config.attention - 1 + steps if config.attention else 0
+        n = steps * self.batch
         columns = max(config.hidden_size, config.embed_size, vocab, config.attention_size)
-        rows = max(steps * self.batch, layer.BLOCK)
-        return max(rows * (columns + 1), (steps + 1) * (looked + 1)) // 2 + columns
+        looked = config.attention - 1 + steps if config.attention else 0
+        sizes = ((n, columns), (columns, layer.BLOCK), (steps, looked), (looked, steps))
+        return max(rows * depth_of(k) for rows, k in sizes)
 
     def read(self, ids: Ids) -> None:
         """Carry the state of one sequence through a text (N,), without dropout."""
