@@ -20,6 +20,7 @@ from numba.core import cgutils, types
 from .jit import instruction, jit
 
 SIDE = 16  # rows of a tile, and 32-bit elements of a row
+AHEAD = 2 * SIDE  # rows of a panel that are fetched before they are loaded; they may lie in the next one
 C00, C01, C10, C11, A0, A1, B0, B1 = range(8)
 BYTE, SHORT, INDEX = ir.IntType(8), ir.IntType(16), ir.IntType(64)
 
@@ -60,6 +61,9 @@ def _block(a, panel, c, row, column, tall, wide, accumulate):
         if tall and wide:
             load(C11, c, below, right)
     for k in range(0, a.shape[1], SIDE):
+        for ahead in range(k + AHEAD, k + AHEAD + SIDE):
+            prefetch(panel, ahead, 0)
+            prefetch(panel, ahead, SIDE)
         load(A0, a, row, k)
         load(B0, panel, k, 0)
         multiply_add(C00, A0, B0)
@@ -106,7 +110,7 @@ def configure(context: Any, height: Any, width: Any) -> Any:
             width = builder.mul(column, ir.Constant(INDEX, 4))
             builder.store(builder.trunc(width, SHORT), builder.bitcast(at, SHORT.as_pointer()))
             builder.store(builder.trunc(r, BYTE), builder.gep(start, [ir.Constant(INDEX, 48 + number)]))
-        _call(builder, "ldtilecfg", [start])
+        _call(builder, "llvm.x86.ldtilecfg", [start])
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), codegen
@@ -117,7 +121,7 @@ def release(context: Any) -> Any:
     """Hand the tiles back: the operating system need not save them any more."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _call(builder, "tilerelease", [])
+        _call(builder, "llvm.x86.tilerelease", [])
         return context.get_dummy_value()
 
     return types.void(), codegen
@@ -128,7 +132,7 @@ def zero(context: Any, tile: Any) -> Any:
     """Tile = 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _call(builder, "tilezero", [_number(tile)])
+        _call(builder, "llvm.x86.tilezero", [_number(tile)])
         return context.get_dummy_value()
 
     return types.void(tile), codegen
@@ -139,7 +143,7 @@ def multiply_add(context: Any, c: Any, a: Any, b: Any) -> Any:
     """Tile c += tile a times tile b."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _call(builder, "tdpbf16ps", [_number(c), _number(a), _number(b)])
+        _call(builder, "llvm.x86.tdpbf16ps", [_number(c), _number(a), _number(b)])
         return context.get_dummy_value()
 
     return types.void(c, a, b), codegen
@@ -148,25 +152,44 @@ def multiply_add(context: Any, c: Any, a: Any, b: Any) -> Any:
 @instruction
 def load(context: Any, tile: Any, array: Any, row: Any, column: Any) -> Any:
     """Tile = the rows of array that begin at [row, column]; adjacent columns of 32 bits."""
-    return types.void(tile, array, types.intp, types.intp), _moving("tileloadd64", tile)
+    return types.void(tile, array, types.intp, types.intp), _moving("llvm.x86.tileloadd64", tile)
 
 
 @instruction
 def store(context: Any, tile: Any, array: Any, row: Any, column: Any) -> Any:
     """The way back."""
-    return types.void(tile, array, types.intp, types.intp), _moving("tilestored64", tile)
+    return types.void(tile, array, types.intp, types.intp), _moving("llvm.x86.tilestored64", tile)
+
+
+@instruction
+def prefetch(context: Any, array: Any, row: Any, column: Any) -> Any:
+    """Fetch the cache line at [row, column], or do nothing where there is no memory."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at, _ = _place(context, builder, array, args)
+        hints = [ir.Constant(ir.IntType(32), hint) for hint in (0, 3, 1)]  # to read, soon again, as data
+        _call(builder, "llvm.prefetch.p0", [at, *hints])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), codegen
 
 
 def _moving(name: str, tile: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = context.make_array(signature.args[1])(context, builder, args[1])
-        stride = cgutils.unpack_tuple(builder, array.strides, 2)[0]
-        start = builder.bitcast(array.data, BYTE.as_pointer())
-        offset = builder.add(builder.mul(args[2], stride), builder.mul(args[3], ir.Constant(args[3].type, 4)))
-        _call(builder, name, [_number(tile), builder.gep(start, [offset]), stride])
+        at, stride = _place(context, builder, signature.args[1], args[1:])
+        _call(builder, name, [_number(tile), at, stride])
         return context.get_dummy_value()
 
     return codegen
+
+
+def _place(context: Any, builder: Any, of: Any, args: Any) -> tuple[Any, Any]:
+    """The address of array[row, column], and the bytes from a row to the next."""
+    array = context.make_array(of)(context, builder, args[0])
+    stride = cgutils.unpack_tuple(builder, array.strides, 2)[0]
+    start = builder.bitcast(array.data, BYTE.as_pointer())
+    across = builder.mul(args[2], ir.Constant(args[2].type, 4))
+    return builder.gep(start, [builder.add(builder.mul(args[1], stride), across)]), stride
 
 
 def _number(tile: Any) -> Any:
@@ -175,4 +198,4 @@ def _number(tile: Any) -> Any:
 
 def _call(builder: Any, name: str, arguments: list[Any]) -> None:
     function = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-    builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.x86.{name}"), arguments)
+    builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)

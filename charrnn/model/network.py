@@ -15,6 +15,8 @@ from ..kernels.matmul import packed_size
 from ..kernels.processor import HAS_BFLOAT16
 from .layout import Layout
 
+LINE = 64  # bytes
+
 
 def arithmetic_note(config: ModelConfig) -> str:
     """What a user should know of a model's arithmetic here; mostly nothing."""
@@ -31,6 +33,15 @@ def refuse_without_bfloat16() -> None:
         )
 
 
+def aligned(shape: int | tuple[int, ...], dtype: Any) -> Array:
+    """Zeros that begin at a line of the cache, so that no vector is read from two of them."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    zeros: Array = memory[start : start + size].view(dtype).reshape(shape)
+    return zeros
+
+
 class Network:
     """The parameters of a model; a `Shard` runs on them."""
 
@@ -40,7 +51,7 @@ class Network:
         vocab_size: int,
         flat: Array | None = None,
         seed: int = 0,
-        make: Callable[..., Array] = np.zeros,
+        make: Callable[..., Array] = aligned,
     ):
         """flat: the parameters (Layout.size,), kept and not copied; by default initial ones from `seed`.
 
