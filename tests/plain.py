@@ -1,8 +1,8 @@
 """The package as plain Python: a copy of its source under another name, which runs without being compiled.
 
 Compiling a cell's kernels takes ten seconds, so a test that changes a line of them cannot wait for Numba. In
-the copy `jit` leaves functions as they are, and four things that only a compiler knows have a plain twin:
-the tiled matrix product, the choice of a cell by its type and of exp, sigmoid and tanh by the number's type.
+the copy `jit` leaves functions as they are, and what only a compiler knows has a plain twin: the tiled matrix
+product, and the choice of exp, sigmoid and tanh by the number's type.
 All else is the source that trains, line by line, as test_mistakes.py proves against the compiled kernels.
 """
 
@@ -25,7 +25,7 @@ def jit(function):
     function.py_func = function
     return function
 
-reduction = jitable = jit
+reduction = choice = jit
 
 def optional(kernel):
     return lambda *arguments: None if arguments[-1] is None else kernel(*arguments)
@@ -47,13 +47,6 @@ def matmul(a, panels, c, accumulate):
     depth, columns = a.shape[1], c.shape[1]
     product = a @ panels[: depth * columns].reshape(depth, columns)
     c[...] = c + product if accumulate else product
-"""
-CHOICE_OF_CELL = """
-def forward(cell, a, s, t):
-    cell.forward(a, s, t)
-
-def backward(cell, a, s, t, ds):
-    cell.backward(a, s, t, ds)
 """
 CHOICE_OF_TYPE = """
 def exp(x):
@@ -93,9 +86,9 @@ def copy(folder: Path, edits: Iterable[Edit]) -> None:
     (kernels / "jit.py").write_text(JIT, encoding="utf-8")
     (kernels / "matmul.py").write_text(MATMUL, encoding="utf-8")
     (kernels / "processor.py").write_text("HAS_BFLOAT16 = HAS_AMX = False\n", encoding="utf-8")
-    for name, more in (("cell_interface.py", CHOICE_OF_CELL), ("activations.py", CHOICE_OF_TYPE)):
-        with (kernels / name).open("a", encoding="utf-8") as file:
-            file.write(more)
+    (kernels / "bfloat16.py").write_text("def depth_of(k):\n    return k\n", encoding="utf-8")
+    with (kernels / "activations.py").open("a", encoding="utf-8") as file:
+        file.write(CHOICE_OF_TYPE)
 
 
 class Package:

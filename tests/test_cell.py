@@ -61,13 +61,12 @@ def test_the_order_of_blocks_is_the_cells_own(tmp_path):
 COMPILE = """
 import numpy as np
 from charrnn import cells, errors
-from charrnn.kernels import cell_interface
 from numba import njit
 
 @njit
 def both(cell, a, s, ds):
-    cell_interface.forward(cell, a, s, 0)
-    cell_interface.backward(cell, a, s, 0, ds)
+    cell.forward(a, s, 0)
+    cell.backward(a, s, 0, ds)
 
 try:
     both(cells.find("novel"), np.zeros((3, 1, 4)), np.zeros((1, 2, 4)), np.zeros((1, 4)))

@@ -7,13 +7,11 @@ branch-free polynomial for all three, since a loop over math.exp or math.tanh st
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
 
-from .jit import jit, reduction
+from .jit import choice, jit, reduction
 
 LOG2_E = np.float32(1 / math.log(2))
 LN2_HIGH = np.float32(0.693359375)  # 355/512 has 9 bits, so n * LN2_HIGH is exact
@@ -73,32 +71,20 @@ def _tanh64(x):
     return math.tanh(x)
 
 
-def exp(x: Any) -> Any:
+@choice
+def exp(x):
     """e**x of a scalar, inside a kernel."""
-    raise TypeError("for use inside kernels")
+    return _exp32 if x == types.float32 else _exp64
 
 
-def _sigmoid(x: Any) -> Any:
-    raise TypeError("for use inside kernels")
+@choice
+def _sigmoid(x):
+    return _sigmoid32 if x == types.float32 else _sigmoid64
 
 
-def _tanh(x: Any) -> Any:
-    raise TypeError("for use inside kernels")
-
-
-@overload(exp)
-def _choose_exp(x):
-    return (lambda x: _exp32(x)) if x == types.float32 else (lambda x: _exp64(x))
-
-
-@overload(_sigmoid)
-def _choose_sigmoid(x):
-    return (lambda x: _sigmoid32(x)) if x == types.float32 else (lambda x: _sigmoid64(x))
-
-
-@overload(_tanh)
-def _choose_tanh(x):
-    return (lambda x: _tanh32(x)) if x == types.float32 else (lambda x: _tanh64(x))
+@choice
+def _tanh(x):
+    return _tanh32 if x == types.float32 else _tanh64
 
 
 @jit

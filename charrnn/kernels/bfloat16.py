@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import jit, jitable
+from .jit import jit
 from .lanes import LANES, pair_lanes, pair_neighbours, turn_lanes
 from .processor import HAS_AMX
 
@@ -33,10 +33,12 @@ def pair(low, high):
     return np.uint32(np.uint32(rounded(low) >> SIXTEEN) | rounded(high))
 
 
-@jitable
 def depth_of(k: int) -> int:
     """Pairs that K numbers are kept as."""
     return (k + 2 * DEPTH_STEP - 1) // (2 * DEPTH_STEP) * DEPTH_STEP
+
+
+depth = jit(depth_of)  # inside kernels
 
 
 @jit

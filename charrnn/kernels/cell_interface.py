@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 from numba.core import cgutils, types
 from numba.core.errors import NumbaError
-from numba.extending import NativeValue, models, overload, overload_attribute, register_model, unbox
+from numba.core.imputils import lower_getattr_generic
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
+from numba.core.typing.typeof import typeof
+from numba.extending import NativeValue, models, register_model, unbox
 
 from ..errors import CellError
+from .compiler import ChoiceType
 
 _defined: dict[str, Cell] = {}  # by name, for the compiler
 
@@ -29,6 +33,14 @@ class Cell:
 
     A cell has one buffer of pre-activations in blocks of H columns. The caller fills it, with W_ih x + W_hh h
     + b as far as a block has them; `forward` makes activations of them, `backward` gradients of these.
+
+    forward(a, s, t): from pre-activations a[:, t] and states s[:, t], the states s[:, t + 1].  Shapes: a
+    (blocks, T, B*H), where activations replace pre-activations; s (states, T + 1, B*H).
+
+    backward(a, s, t, ds): from the gradient ds of s[:, t + 1], the gradients of a[:, t] and of s[:, t].
+    Shapes: a as `forward` left it, where gradients of the pre-activations replace activations; ds (states,
+    B*H), in place. What flows back through W_hh is added to ds[0] by the caller.
+
     Errors: CellError for a name that is none of `blocks`, twice the same, or a kernel of other arguments.
     """
 
@@ -37,8 +49,8 @@ class Cell:
     input: tuple[str, ...]  # those that W_ih x fills, in the order of PyTorch's gates
     recurrent: tuple[str, ...]  # those that W_hh h fills, in the same order; a block in both gets the sum
     states: tuple[str, ...]  # vectors carried through time; the first is the output h
-    forward: Callable[..., None]  # (a, s, t), see `forward` below
-    backward: Callable[..., None]  # (a, s, t, ds), see `backward` below
+    forward: Callable[..., None]
+    backward: Callable[..., None]
     gates: tuple[str, ...] = ()  # blocks between 0 and 1 that `charrnn explain` shows
     corners: bool = False  # h has corners at 0, which differences that check gradients must not straddle
     input_blocks: tuple[int, ...] = field(init=False, compare=False)  # the places of `input` in `blocks`
@@ -112,45 +124,38 @@ def _unbox(of: Any, cell: Any, c: Any) -> NativeValue:
     return NativeValue(cgutils.get_null_value(c.context.get_value_type(of)))
 
 
-@overload_attribute(CellType, "input_blocks")
-def _input_blocks(cell):
-    blocks = _defined[cell.cell].input_blocks
-    return lambda cell: blocks
+class _Attributes(AttributeTemplate):
+    """Of a cell inside kernels: its two kernels, and constants."""
+
+    key = CellType
+
+    def resolve_forward(self, of: CellType) -> ChoiceType:
+        return _call(of, "forward")
+
+    def resolve_backward(self, of: CellType) -> ChoiceType:
+        return _call(of, "backward")
+
+    def resolve_input_blocks(self, of: CellType) -> Any:
+        return typeof(_defined[of.cell].input_blocks)
+
+    def resolve_recurrent_blocks(self, of: CellType) -> Any:
+        return typeof(_defined[of.cell].recurrent_blocks)
 
 
-@overload_attribute(CellType, "recurrent_blocks")
-def _recurrent_blocks(cell):
-    blocks = _defined[cell.cell].recurrent_blocks
-    return lambda cell: blocks
+infer_getattr(_Attributes)
 
 
-def forward(cell: Any, a: Any, s: Any, t: Any) -> None:
-    """From pre-activations a[:, t] and states s[:, t], the states s[:, t + 1].
-
-    Shapes: a (blocks, T, B*H), where activations replace pre-activations; s (states, T + 1, B*H).
-    """
-    raise TypeError("for use inside kernels")
-
-
-def backward(cell: Any, a: Any, s: Any, t: Any, ds: Any) -> None:
-    """From the gradient ds of s[:, t + 1], the gradients of a[:, t] and of s[:, t].
-
-    Shapes: a as `forward` left it, where gradients of the pre-activations replace activations;
-    ds (states, B*H), in place. What flows back through W_hh is added to ds[0] by the caller.
-    """
-    raise TypeError("for use inside kernels")
+@lower_getattr_generic(CellType)
+def _attribute(context: Any, builder: Any, of: CellType, value: Any, name: str) -> Any:
+    if name in ("forward", "backward"):
+        return context.get_dummy_value()
+    blocks = getattr(_defined[of.cell], name)
+    return context.get_constant_generic(builder, typeof(blocks), blocks)
 
 
-@overload(forward)
-def _forward(cell, a, s, t):
-    of_cell = _compiled(_defined[cell.cell], "forward", a, s, t)
-    return lambda cell, a, s, t: of_cell(a, s, t)
-
-
-@overload(backward)
-def _backward(cell, a, s, t, ds):
-    of_cell = _compiled(_defined[cell.cell], "backward", a, s, t, ds)
-    return lambda cell, a, s, t, ds: of_cell(a, s, t, ds)
+def _call(of: CellType, what: str) -> ChoiceType:
+    cell = _defined[of.cell]
+    return ChoiceType(lambda *arguments: _compiled(cell, what, *arguments), f"{cell.name}.{what}")
 
 
 def _compiled(cell: Cell, what: str, *arguments: Any) -> Any:

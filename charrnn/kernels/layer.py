@@ -5,7 +5,6 @@ Symbols: T steps, B sequences, H hidden units, G gates (products by W), I inputs
 
 from __future__ import annotations
 
-from . import cell_interface as interface
 from .jit import jit
 from .matmul import matmul, pack, rows_of, transposed
 
@@ -64,7 +63,7 @@ def forward(cell, panels, a, a_rows, s, s_rows, pairs):
         h_prev = rows_of(s_rows[0, t * batch : (t + 1) * batch], pairs)
         for g in range(panels.shape[0]):
             matmul(h_prev, panels[g], a_rows[cell.recurrent_blocks[g], t * batch : (t + 1) * batch], True)
-        interface.forward(cell, a, s, t)
+        cell.forward(a, s, t)
 
 
 @jit
@@ -80,7 +79,7 @@ def backward(cell, panels, a, a_rows, s, dy, ds, ds_rows, pairs):
         zero(ds[i])
     for t in range(a.shape[1] - 1, -1, -1):
         add(dy[t], ds[0])  # h[t] is read by the layer above and by the next step
-        interface.backward(cell, a, s, t, ds)
+        cell.backward(a, s, t, ds)
         for g in range(panels.shape[0]):
             da = a_rows[cell.recurrent_blocks[g], t * batch : (t + 1) * batch]
             matmul(rows_of(da, pairs), panels[g], ds_rows[0], True)

@@ -15,11 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 from numba import types
-from numba.extending import overload
 
 from .amx import matmul_by_tiles
-from .bfloat16 import depth_of, pair_columns, pair_columns_turned, pair_rows, pair_rows_turned
-from .jit import jit
+from .bfloat16 import depth, depth_of, pair_columns, pair_columns_turned, pair_rows, pair_rows_turned
+from .jit import choice, jit
 from .processor import HAS_AMX, VECTOR_BYTES, VECTORS
 from .tile import tile
 
@@ -43,42 +42,17 @@ def pack(b, panels):
     Panel p holds columns [p W, (p+1) W) as rows of W, one for each k, or each two; the last panel is as many
     whole vectors wide as its columns need, padded with 0.
     """
-    depth, columns = _depth(b, panels), b.shape[1]
+    deep, columns = _depth(b, panels), b.shape[1]
     lanes = VECTOR_BYTES // b.itemsize
     full = panel_width(b.itemsize)
     for start in range(0, columns, full):
         used = min(full, columns - start)
         width = (used + lanes - 1) // lanes * lanes
-        panel = panels[start * depth : (start + width) * depth]
+        panel = panels[start * deep : (start + width) * deep]
         _fill(b[:, start : start + used], panel, width)
         for j in range(used, width):
-            for k in range(depth):
+            for k in range(deep):
                 panel[k * width + j] = 0
-
-
-def _depth(b: Any, panels: Any) -> Any:
-    """Rows of a panel."""
-    raise TypeError("for use inside kernels")
-
-
-def _fill(b: Any, panel: Any, width: Any) -> None:
-    """Columns into a panel."""
-    raise TypeError("for use inside kernels")
-
-
-def _multiply(a: Any, panels: Any, c: Any, accumulate: Any) -> None:
-    """The product, by the unit for its factors."""
-    raise TypeError("for use inside kernels")
-
-
-def rows_of(a: Any, buffer: Any) -> Any:
-    """A (M, K), rows in order, as the left factor of products; buffer: where pairs go, else empty."""
-    raise TypeError("for use inside kernels")
-
-
-def transposed(a: Any, buffer: Any) -> Any:
-    """As `rows_of`, of A given as its transpose (K, M)."""
-    raise TypeError("for use inside kernels")
 
 
 @jit
@@ -105,58 +79,82 @@ def _fill_pairs(b, panel, width):
 
 @jit
 def _pairs_of_rows(a, buffer):
-    depth = depth_of(a.shape[1])
-    pairs = buffer[: a.shape[0] * depth].reshape(a.shape[0], depth)
+    shape = (a.shape[0], depth(a.shape[1]))
+    pairs = buffer[: shape[0] * shape[1]].reshape(shape)
     pair_columns(a, pairs)
     return pairs
 
 
 @jit
 def _pairs_transposed(a, buffer):
-    depth = depth_of(a.shape[0])
-    pairs = buffer[: a.shape[1] * depth].reshape(depth, a.shape[1])
+    shape = (depth(a.shape[0]), a.shape[1])
+    pairs = buffer[: shape[0] * shape[1]].reshape(shape)
     pair_rows(a, pairs)
     return pairs.T
 
 
 @jit
 def _pairs_turned(a, buffer):
-    depth = depth_of(a.shape[0])
-    pairs = buffer[: a.shape[1] * depth].reshape(a.shape[1], depth)
+    shape = (a.shape[1], depth(a.shape[0]))
+    pairs = buffer[: shape[0] * shape[1]].reshape(shape)
     pair_rows_turned(a, pairs)
     return pairs
+
+
+@jit
+def _pairs_along(b, panels):
+    return depth(b.shape[0])
+
+
+@jit
+def _rows(b, panels):
+    return b.shape[0]
+
+
+@jit
+def _itself(a, buffer):
+    return a
+
+
+@jit
+def _transpose(a, buffer):
+    return a.T
 
 
 def _of_pairs(array: Any) -> bool:
     return bool(array.dtype == types.uint32)
 
 
-@overload(_depth)
-def _choose_depth(b, panels):
-    return (lambda b, panels: depth_of(b.shape[0])) if _of_pairs(panels) else (lambda b, panels: b.shape[0])
+@choice
+def _depth(b, panels):
+    """Rows of a panel."""
+    return _pairs_along if _of_pairs(panels) else _rows
 
 
-@overload(_fill)
-def _choose_fill(b, panel, width):
-    fill = _fill_pairs if _of_pairs(panel) else _fill_floats
-    return lambda b, panel, width: fill(b, panel, width)
+@choice
+def _fill(b, panel, width):
+    """Columns into a panel."""
+    return _fill_pairs if _of_pairs(panel) else _fill_floats
 
 
-@overload(rows_of)
-def _choose_rows(a, buffer):
-    return (lambda a, buffer: _pairs_of_rows(a, buffer)) if _of_pairs(buffer) else (lambda a, buffer: a)
+@choice
+def rows_of(a, buffer):
+    """A (M, K), rows in order, as the left factor of products; buffer: where pairs go, else empty."""
+    return _pairs_of_rows if _of_pairs(buffer) else _itself
 
 
-@overload(transposed)
-def _choose_transposed(a, buffer):
-    pairs = _pairs_turned if HAS_AMX else _pairs_transposed  # its tiles read rows
-    return (lambda a, buffer: pairs(a, buffer)) if _of_pairs(buffer) else (lambda a, buffer: a.T)
+@choice
+def transposed(a, buffer):
+    """As `rows_of`, of A given as its transpose (K, M)."""
+    if _of_pairs(buffer):
+        return _pairs_turned if HAS_AMX else _pairs_transposed  # its tiles read rows
+    return _transpose
 
 
-@overload(_multiply)
-def _choose_unit(a, panels, c, accumulate):
-    multiply = matmul_by_tiles if _of_pairs(panels) and HAS_AMX else _by_vectors
-    return lambda a, panels, c, accumulate: multiply(a, panels, c, accumulate)
+@choice
+def _multiply(a, panels, c, accumulate):
+    """The product, by the unit for its factors."""
+    return matmul_by_tiles if _of_pairs(panels) and HAS_AMX else _by_vectors
 
 
 @jit
