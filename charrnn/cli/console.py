@@ -74,7 +74,7 @@ def fail(text: str) -> None:
 @contextmanager
 def explain_compiling(quiet: bool = False) -> Iterator[None]:
     """Around the first call of kernels: says that they compile, if they do and longer than a second."""
-    from ..kernels.jit import when_compiling  # Numba comes with it
+    from ..kernels.cache import when_compiling  # Numba comes with it
 
     timer = threading.Timer(SLOW, note, ("compiling kernels, first run only (up to half a minute)", quiet))
     begun: list[float] = []

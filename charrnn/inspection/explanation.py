@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,14 +13,15 @@ from numpy.typing import NDArray
 
 from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
-from ..config import at_least, symbol
+from ..config import ModelConfig, at_least, symbol
 from ..errors import TextError, UsageError
+from ..kernels.helpers import compile_from_the_end, helped
 from ..model.network import Network
 from ..scoring.metrics import bits
 from ..system.stdio import name_of
 from ..text.corpus import known_blocks
 from ..text.notes import Notes
-from ..text.vocabulary import places
+from ..text.vocabulary import Vocabulary, places
 from .gradient_over_lag import gradient_over_lag
 from .text_features import correlations, features
 from .unit_signals import Trace, trace
@@ -135,16 +138,13 @@ class Explanation:
     def lags(self) -> dict[str, NDArray[np.float64]]:
         """Norms of the gradient by the output of the top layer 0, 1, 2 ... steps back.
 
-        Of this model, and of an untrained one of each cell, of the same sizes but without attention.
+        Of the networks that `compared` gives.
         """
-        network, text = self.checkpoint.network, self.ids[:LAG_TEXT]
-        networks = {"this model": network}
-        for cell in UNTRAINED:
-            config = replace(network.config, cell=cell, attention=0)
-            networks[f"{cell}, untrained"] = Network(config, network.vocab_size, seed=0)
+        text = self.ids[:LAG_TEXT]
         lags = min(LAGS, len(text) - 2)
         return {
-            name: gradient_over_lag(each, text, lags, POSITIONS).output for name, each in networks.items()
+            name: gradient_over_lag(each, text, lags, POSITIONS).output
+            for name, each in compared(self.checkpoint.network).items()
         }
 
 
@@ -177,9 +177,31 @@ def read(
 
 def compile_kernels(checkpoint: Checkpoint, page: bool) -> None:
     """Run every kernel once; page: those of a page too."""
-    short = explain(checkpoint, np.zeros(2, np.int64))
-    if page:
-        short.lags()
+    config = checkpoint.network.config
+    with helped(_calls, config, page):
+        compile_from_the_end(_calls, config, page)
+        short = explain(checkpoint, np.zeros(2, np.int64))
+        if page:
+            short.lags()
+
+
+def _calls(config: ModelConfig, page: bool) -> list[Callable[[], object]]:
+    """See kernels/helpers.py."""
+    model = Checkpoint(
+        Network(replace(config, hidden_size=1, num_layers=1, embed_size=0), 1), Vocabulary.of("a"), {}
+    )
+    text = np.zeros(2, np.int64)
+    lags = [partial(gradient_over_lag, each, text, 0, 1) for each in compared(model.network).values() if page]
+    return [*reversed(lags), partial(explain, model, text)]
+
+
+def compared(network: Network) -> dict[str, Network]:
+    """A model, and an untrained one of each cell, of the same sizes but without attention."""
+    networks = {"this model": network}
+    for cell in UNTRAINED:
+        config = replace(network.config, cell=cell, attention=0)
+        networks[f"{cell}, untrained"] = Network(config, network.vocab_size, seed=0)
+    return networks
 
 
 def _refuse(count: int, level: str, name: str = "the text") -> None:

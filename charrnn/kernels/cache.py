@@ -13,16 +13,19 @@ import pickle
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import llvmlite
 import numba
+from filelock import FileLock, Timeout
 from numba.core import compiler
 from numba.core.caching import _Cache
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 from platformdirs import user_cache_path
 
@@ -30,12 +33,33 @@ from .processor import HAS_AMX
 
 DIGEST = hashlib.sha256
 REMEDY = "NUMBA_CACHE_DIR names another folder"
+WAIT = 60.0  # seconds for a kernel that another process compiles; then it has been stopped, or is very slow
 notes: list[str] = []  # for the user: what went wrong, each once
+writing = threading.Lock()  # held while a file is written
+
+
+_listeners: list[Callable[[], None]] = []
 
 
 def _note(text: str) -> None:
     if text not in notes:
         notes.append(text)
+
+
+def _missed() -> None:
+    while _listeners:
+        _listeners.pop()()
+
+
+@contextmanager
+def when_compiling(call: Callable[[], None]) -> Iterator[None]:
+    """Inside, `call` is called when the first kernel is not found compiled; never if all are."""
+    _listeners.append(call)
+    try:
+        yield
+    finally:
+        if call in _listeners:
+            _listeners.remove(call)
 
 
 @cache
@@ -92,11 +116,51 @@ def _make_private(path: Path) -> None:
         raise OSError("others may write to it, whose code is not run")
 
 
+def _parts(result: Any) -> tuple[Any, ...]:
+    """Of a compiled root, what running it needs; no code for LLVM, since it is a part of nothing."""
+    library, descriptor = result.library, result.fndesc
+    descriptor.typemap = descriptor.calltypes = None  # as Numba does: large, and not to be pickled
+    module = library._final_module
+    defined = [value.name for values in (module.functions, module.global_variables) for value in values]
+    code = (library.name, library._get_compiled_object(), {*defined})
+    return code, descriptor, result.environment, result.signature, result.reload_init
+
+
+def _revive(target: Any, code: Any, descriptor: Any, environment: Any, signature: Any, reload: Any) -> Any:
+    """The compiled root of `_parts`, as `numba.core.compiler.CompileResult._rebuild` does it."""
+    rtsys.initialize(target)
+    for call in reload:
+        call()
+    name, machine_code, defined = code
+    library = target.codegen().create_library(name)
+    library.enable_object_caching()
+    library._set_compiled_object(machine_code)
+    library._finalize_final_module()
+    library.codegen._engine._defined_symbols |= defined
+    return compiler.compile_result(
+        target_context=target,
+        typing_context=target.typing_context,
+        library=library,
+        environment=environment,
+        entry_point=target.get_executable(library, descriptor, environment),
+        fndesc=descriptor,
+        signature=signature,
+        objectmode=False,
+        lifted=(),
+        reload_init=reload,
+    )
+
+
+class StaleError(Exception):
+    """Compiled code calls some that was compiled anew since."""
+
+
 class Store(_Cache):
     """The files of one function's roots, as Numba's dispatchers ask for them."""
 
     def __init__(self, function: Callable[..., Any]):
         self._name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
+        self._claimed: list[FileLock] = []
 
     cache_path = ""
 
@@ -110,10 +174,35 @@ class Store(_Cache):
         """Nothing is held back."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was compiled for these types, or None."""
-        target_context.refresh()
+        """What was compiled for these types, or None; then it is this process's to compile."""
         if (path := self._path(sig, target_context.codegen())) is None:
+            _missed()
             return None
+        found = self._load(path, target_context)
+        if found is None:
+            _missed()
+            self._claim(path)
+            if (found := self._load(path, target_context)) is not None:  # by another process, meanwhile
+                self.release()
+        return found
+
+    def _claim(self, path: Path) -> None:
+        """Wait for a process that compiles this, if there is one; others will wait for this one."""
+        lock = FileLock(path.with_suffix(".lock"), fallback_to_soft=False)
+        with suppress(Timeout, OSError):  # no locks here: both compile it
+            lock.acquire(timeout=WAIT, poll_interval=0.02)
+            self._claimed.append(lock)
+
+    def release(self) -> None:
+        """What was claimed is compiled, or cannot be."""
+        while self._claimed:
+            lock = self._claimed.pop()
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()
+            with suppress(OSError):
+                lock.release()
+
+    def _load(self, path: Path, target_context: Any) -> Any:
         try:
             whole = path.read_bytes()
         except FileNotFoundError:
@@ -122,15 +211,19 @@ class Store(_Cache):
             return self._drop(path, error.strerror or str(error))
         if whole[:32] != DIGEST(whole[32:]).digest():
             return self._drop(path, "is damaged")
-        return compiler.CompileResult._rebuild(target_context, *pickle.loads(whole[32:]))
+        try:
+            return _revive(target_context, *pickle.loads(whole[32:]))
+        except StaleError:
+            path.unlink(missing_ok=True)
+            return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Write it whole or not at all."""
         if (path := self._path(sig, data.codegen)) is None:
             return
-        content = dumps(data._reduce())
+        content = dumps(_parts(data))
         try:
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            with writing, tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
                 try:
                     file.write(DIGEST(content).digest() + content)
                     file.close()
@@ -140,6 +233,7 @@ class Store(_Cache):
                     raise
         except OSError as error:
             _note(f"compiled kernels are not kept: {path.parent}: {error.strerror or error}; {REMEDY}")
+        self.release()
 
     def _path(self, sig: Any, codegen: Any) -> Path | None:
         key = DIGEST(repr((tuple(map(str, sig)), codegen.magic_tuple())).encode()).hexdigest()[:16]

@@ -11,6 +11,7 @@ import inspect
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from numba.core.typing.typeof import typeof
 from numba.extending import NativeValue, models, register_model, unbox
 
 from ..errors import CellError
-from .compiler import ChoiceType
+from .compiler import ChoiceType, Kernel
 
 _defined: dict[str, Cell] = {}  # by name, for the compiler
 
@@ -183,9 +184,11 @@ def _try_out(cell: Cell, what: str, dtype: Any) -> None:
     Errors: CellError with the place.
     """
     a, s = np.zeros((len(cell.blocks), 1, 8), dtype), np.zeros((len(cell.states), 2, 8), dtype)
-    kernel: Any = getattr(cell, what)
+    function = getattr(cell, what).py_func
+    known = {n: (lambda *_: None) if isinstance(v, Kernel) else v for n, v in function.__globals__.items()}
     try:
-        kernel.py_func(a, s, 0, *([s[:, 0].copy()] if what == "backward" else []))
+        alone = FunctionType(function.__code__, known)  # without the kernels that it calls
+        alone(a, s, 0, *([s[:, 0].copy()] if what == "backward" else []))
     except IndexError as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(cell.file)]
         place = f", line {frames[-1].lineno}: {frames[-1].line}" if frames else ""

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from typing import Any
 
-import numba
+from llvmlite.binding import Linkage
 from numba.core import compiler, dispatcher, types
 from numba.core.codegen import JITCodeLibrary
-from numba.core.imputils import lower_builtin, lower_constant
+from numba.core.imputils import lower_builtin, lower_constant, user_function
 from numba.core.registry import CPUDispatcher
 from numba.core.typing.templates import signature
 from numba.extending import models, register_model
 
-from .cache import Store
-
-njit: Any = numba.njit
+from .cache import StaleError, Store
 
 
 class _Part(JITCodeLibrary):
@@ -38,20 +38,39 @@ class _Part(JITCodeLibrary):
         self._finalized = True
 
 
-class _PartCompiler(dispatcher._FunctionCompiler):  # type: ignore[name-defined, misc]
+class _Root(JITCodeLibrary):
+    """LLVM's code of a root, whose parts are its own: those of another root have the same names."""
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = "internal"
+        super()._optimize_final_module()
+
+
+class _Compiler(dispatcher._FunctionCompiler):  # type: ignore[name-defined, misc]
+    """As Numba's, with a library of our own."""
+
+    def __init__(self, of: Any, library: type[JITCodeLibrary]):
+        super().__init__(of.py_func, of.targetdescr, of.targetoptions, {}, compiler.Compiler)
+        self._library, self._is_part = library, library is _Part
+
     def _compile_core(self, args: Any, return_type: Any) -> Any:
         flags: Any = compiler.Flags()
         self.targetdescr.options.parse_as_flags(flags, self.targetoptions)
-        flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+        flags.no_compile = flags.no_cpython_wrapper = self._is_part
+        flags.no_cfunc_wrapper = True
         target = self.targetdescr.target_context
-        library = _Part(target.codegen(), self.py_func.__qualname__)
+        library = self._library(target.codegen(), self.py_func.__qualname__)
+        library.enable_object_caching()
         result = compiler.compile_extra(
             *(self.targetdescr.typing_context, target, self.py_func, args, return_type, flags, self.locals),
             library=library,
             pipeline_class=self.pipeline_class,
         )
-        result = result._replace(entry_point=object())  # which stands for it where Numba looks it up
-        target.insert_user_function(result.entry_point, result.fndesc, [library])
+        if self._is_part:
+            result = result._replace(entry_point=object())  # which stands for it where Numba looks it up
+            target.insert_user_function(result.entry_point, result.fndesc, [library])
         return result
 
 
@@ -59,14 +78,19 @@ class Kernel(CPUDispatcher):
     """A function that kernels call as a part of them, and Python as a root, which is kept on disk."""
 
     def __init__(self, function: Callable[..., Any], flags: set[str]):
-        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": flags}
-        super().__init__(function, targetoptions=options | {"nopython": True})
-        self._compiler = _PartCompiler(function, self.targetdescr, self.targetoptions, {}, compiler.Compiler)
-        self.root: Any = njit(**options, no_cfunc_wrapper=True)(function)
-        self.root._cache = Store(function)
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": flags, "nopython": True}
+        super().__init__(function, targetoptions=options)
+        self._compiler = _Compiler(self, _Part)
+        root: Any = CPUDispatcher(function, targetoptions=options)
+        root._compiler, root._cache = _Compiler(root, _Root), Store(function)
+        self.root = root
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.root(*arguments)
+        try:
+            return self.root(*arguments)
+        except BaseException:
+            self.root._cache.release()
+            raise
 
     def add_overload(self, result: Any) -> None:
         self.overloads[tuple(result.signature.args)] = result
@@ -122,3 +146,62 @@ class Choice:
 
     def __call__(self, *arguments: Any) -> Any:
         raise TypeError("for use inside kernels")
+
+
+class _CalledType(types.Callable, types.Opaque):
+    """Numba's type of a kernel that is called as a root, whose machine code another root runs."""
+
+    def __init__(self, kernel: Any):
+        self.kernel = kernel
+        self._keys = dict[Any, object]()
+        super().__init__(f"Called({kernel.__module__}.{kernel.__qualname__})")
+
+    def get_call_type(self, context: Any, args: Any, kws: Any) -> Any:
+        return types.Dispatcher(self.kernel.root).get_call_type(context, args, kws)
+
+    def get_call_signatures(self) -> tuple[list[Any], bool]:
+        return [], True
+
+    def get_impl_key(self, of: Any) -> Any:
+        if of.args not in self._keys:
+            key = self._keys[of.args] = object()
+            self.kernel.targetdescr.target_context._defns[key].append(*self._implementation(of.args))
+        return self._keys[of.args]
+
+    def _implementation(self, args: Any) -> tuple[Any, Any]:
+        symbol = self.kernel.root.overloads[args].fndesc
+        call = user_function(symbol, ())  # a name that is found when the machine code is loaded
+
+        def implementation(context: Any, builder: Any, of: Any, values: Any) -> Any:
+            place = self.kernel.__module__, self.kernel.__qualname__
+            context.active_code_library._reload_init.add(partial(need, *place, args, symbol.llvm_func_name))
+            return call(context, builder, of, values)
+
+        implementation.libs = ()  # type: ignore[attr-defined]
+        return implementation, call.signature
+
+
+register_model(_CalledType)(models.OpaqueModel)
+lower_constant(_CalledType)(_constant)
+
+
+class Called:
+    """Inside kernels, a kernel that is not taken in but called, as it is compiled for Python."""
+
+    def __init__(self, kernel: Any):
+        functools.update_wrapper(self, kernel)
+        self._numba_type_ = _CalledType(kernel)
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise TypeError("for use inside kernels")
+
+
+def need(module: str, name: str, args: Any, symbol: str) -> None:
+    """Before a root is run that calls another, which is loaded or compiled here.
+
+    Errors: StaleError where it is no longer the one that was called.
+    """
+    root = getattr(import_module(module), name).root
+    root.compile(args)
+    if root.overloads[args].fndesc.llvm_func_name != symbol:
+        raise StaleError

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy
-from numba.core import event, types
+from numba.core import types
 from numba.extending import intrinsic
 
 from ..errors import CharrnnError
@@ -42,7 +41,7 @@ def reduction(function: Kernel) -> Kernel:
     return compiler.Kernel(function, FLAGS | {"reassoc"})
 
 
-choice = compiler.Choice
+choice, called = compiler.Choice, compiler.Called
 
 
 def instruction(define: Callable[..., Any]) -> Kernel:
@@ -54,23 +53,3 @@ def instruction(define: Callable[..., Any]) -> Kernel:
 def optional(kernel: Kernel) -> Kernel:
     """Inside kernels, `kernel`; or nothing, not even compiled, where its last argument is None."""
     return choice(lambda *arguments: None if isinstance(arguments[-1], types.NoneType) else kernel, kernel)
-
-
-class _Once(event.Listener):
-    def __init__(self, call: Callable[[], Any]):
-        self._call, self._called = call, False
-
-    def on_start(self, event: Any) -> None:
-        if not self._called:
-            self._called = True
-            self._call()
-
-    def on_end(self, event: Any) -> None:
-        pass
-
-
-@contextmanager
-def when_compiling(call: Callable[[], Any]) -> Iterator[None]:
-    """Inside, `call` is called when the first kernel is compiled; never if all are found compiled."""
-    with event.install_listener("numba:compile", _Once(call)):
-        yield

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from . import model
-from .jit import jit
+from .jit import called, jit
 
 LOWEST = -1e300  # ln p times a penalty stays finite, so that the largest can be subtracted
+forward = called(model.forward)  # which training and scoring have compiled
+
 COLDEST = 1e-300  # the compiler may multiply by 1 / temp, which is to stay finite
 
 
@@ -32,28 +34,60 @@ def plain(vocab_size: int) -> Rules:
 @jit
 def log_total(logits):
     """ln of the sum of e**logits, in float64: ln p of character k is logits[k] less this."""
-    highest, total = np.float64(np.max(logits)), 0.0
+    highest, total = np.float64(logits[_likeliest(logits)]), 0.0
     for k in range(logits.size):
         total += math.exp(np.float64(logits[k]) - highest)
     return highest + math.log(total)
 
 
 @jit
+def _likeliest(values):
+    """The first of the largest, or of those that are NaN."""
+    best = 0
+    for k in range(1, values.size):
+        if values[best] == values[best] and not values[k] <= values[best]:
+            best = k
+    return best
+
+
+@jit
 def cut_tail(p, top_k, top_p):
     """Set to 0 all but the top_k largest, and of these all but the first whose sum reaches top_p of theirs.
 
-    Of equals the lower id counts as larger.  Cost: a sort.
+    Of equals the lower id counts as larger.  Cost: top_k times ln V.
     """
-    order = np.argsort(-p, kind="mergesort")  # stable
-    total = 0.0
-    for i in range(top_k):
-        total += p[order[i]]
+    heap, total, left = np.arange(p.size), 0.0, p.size
+    for root in range(left // 2 - 1, -1, -1):
+        _sift(p, heap, root, left)
+    for _ in range(top_k):
+        total += p[heap[0]]
+        left -= 1
+        heap[0], heap[left] = heap[left], heap[0]  # the largest, one after the other, from the end
+        _sift(p, heap, 0, left)
     kept, reached = 0, 0.0
     while kept < top_k and (top_p == 1 or reached < top_p * total):
-        reached += p[order[kept]]
         kept += 1
-    for i in range(kept, p.size):
-        p[order[i]] = 0
+        reached += p[heap[p.size - kept]]
+    for i in range(p.size - kept):
+        p[heap[i]] = 0
+
+
+@jit
+def _sift(p, heap, root, size):
+    """Move an id down to where none below it is larger: the heap of heapsort (Williams 1964)."""
+    child = 2 * root + 1
+    while child < size:
+        if child + 1 < size and _larger(p, heap[child + 1], heap[child]):
+            child += 1
+        if _larger(p, heap[root], heap[child]):
+            return
+        heap[root], heap[child] = heap[child], heap[root]
+        root, child = child, 2 * child + 1
+
+
+@jit
+def _larger(p, i, j):
+    return p[i] > p[j] or (p[i] == p[j] and i < j)
 
 
 @jit
@@ -72,13 +106,14 @@ def draw(logits, rules, recent, u, p):
         p[k] = logits[k] - total
     if rules.penalty != 1:
         for k in recent:  # an id that occurs twice is set twice to the same
-            p[k] = max((logits[k] - total) * rules.penalty, LOWEST)
-    best = np.argmax(p)  # of the first that is NaN, if any is
+            lowered = (logits[k] - total) * rules.penalty
+            p[k] = LOWEST if lowered < LOWEST else lowered
+    best = _likeliest(p)
     if not math.isfinite(p[best] + total):
         return -1
     if rules.temp == 0:
         return best
-    highest, temp = p[best], max(rules.temp, COLDEST)
+    highest, temp = p[best], rules.temp if rules.temp > COLDEST else COLDEST
     for k in range(p.size):
         p[k] = math.exp((p[k] - highest) / temp)
     if rules.top_k < p.size or rules.top_p < 1:
@@ -102,7 +137,8 @@ def predict(logits, rules, uniforms, p, drawn):
     Shapes: logits (N, V); uniforms, drawn (N,); p (V,) float64, overwritten.
     """
     for row in range(drawn.size):
-        drawn[row] = max(draw(logits[row], rules, drawn[:0], uniforms[row], p), 0)
+        k = draw(logits[row], rules, drawn[:0], uniforms[row], p)
+        drawn[row] = 0 if k < 0 else k
 
 
 @jit
@@ -116,12 +152,12 @@ def generate(cell, w, p, work, rules, recent, uniforms, scratch, drawn, logprobs
     Cost: the forward pass; for one sequence, a read of all weights a character.
     """
     for step in range(drawn.shape[1]):
-        model.forward(cell, w, p, work, 0.0, np.uint64(0))
+        forward(cell, w, p, work, 0.0, np.uint64(0))
         for i in range(work.ids.size):
             logits = work.logits[0, i]
             k = draw(logits, rules, recent[i], uniforms[i, step], scratch)
             drawn[i, step] = k
-            k = max(k, 0)
+            k = 0 if k < 0 else k
             work.ids[i] = k
             if logprobs.size > 0:
                 logprobs[i, step] = logits[k] - log_total(logits)

@@ -90,16 +90,22 @@ class DataParallel:
         def add(block: int) -> None:
             reduction.add_shards(self.grads, self._within, *self._range(block))
 
+        self._exchange(lambda: self.team.each(run, len(self.mine)), add)
+        norm = self.norm()
+        self.ranks.allgather_array(self._nats, self.ranks.bounds(len(self.cuts)))
+        return float(self._nats.sum()) * scale, norm
+
+    def norm(self) -> float:
+        """Add up the shards' gradients, as far as that is left to do; the norm of the sum."""
+
         def total(block: int) -> None:
             start, stop = self._range(block)
             reduction.add_shards(self.grads, self._all, start, stop)
             self._squares[block] = reduction.sum_of_squares(self.grad, start, stop)
 
-        self._exchange(lambda: self.team.each(run, len(self.mine)), add)
         self._each_block(total, self.ranks.rank)
-        self.ranks.allgather_array(self._nats, self.ranks.bounds(len(self.cuts)))
         self.ranks.allgather_array(self._squares, self._block_bounds)
-        return float(self._nats.sum()) * scale, float(np.sqrt(self._squares.sum()))
+        return float(np.sqrt(self._squares.sum()))
 
     def _exchange(self, run: Callable[[], None], add: Callable[[int], None]) -> None:
         """Run the shards and bring slices of sums to their owners; each leaves as soon as it is added."""

@@ -29,9 +29,9 @@ class Learner:
     ):
         self.network, self.config, self.ranks = network, config, ranks
         self.parallel = DataParallel(network, batch, steps, team, ranks)
-        self.slots: Array = np.zeros(
-            (optimizers.SLOTS[config.optimizer], network.flat.size), network.flat.dtype
-        )
+        shape = optimizers.SLOTS[config.optimizer], network.flat.size + 1
+        # with a column that is not used: blocks of all sizes are of one type for the compiler
+        self.slots: Array = np.zeros(shape, network.flat.dtype)[:, :-1]
         self._rule = getattr(optimizers, config.optimizer)
 
     def step(
@@ -52,9 +52,13 @@ class Learner:
             self.reset()
             return loss, norm, False
         clip = self.config.clip_norm
-        factor = clip / norm if 0 < clip < norm else 1.0
+        self.update(lr, updates, clip / norm if 0 < clip < norm else 1.0)
+        return loss, norm, True
 
-        def update(start: int, stop: int) -> None:
+    def update(self, lr: float, updates: int, factor: float) -> None:
+        """Go a step against the gradient, scaled by `factor`."""
+
+        def of_block(start: int, stop: int) -> None:
             w, g = self.network.flat[start:stop], self.parallel.grad[start:stop]
             if factor < 1 or self.config.clip_value:
                 optimizers.clip(g, factor, self.config.clip_value)
@@ -62,8 +66,7 @@ class Learner:
             if self.config.weight_clip:
                 optimizers.clamp(w, self.config.weight_clip)
 
-        self.parallel.update(update)
-        return loss, norm, True
+        self.parallel.update(of_block)
 
     def reset(self) -> None:
         """Zero the carried states: the start of the streams."""
@@ -103,7 +106,8 @@ class Learner:
     def spread(self) -> None:
         """Bring parameters and `slots` of rank 0 to all."""
         self.ranks.broadcast_array(self.network.flat)
-        self.ranks.broadcast_array(self.slots)
+        for slot in self.slots:
+            self.ranks.broadcast_array(slot)
 
     def _rngs(self, number: int) -> list[np.random.Generator]:
         """Random numbers of each shard for scheduled sampling, from (seed, step, shard) alone."""

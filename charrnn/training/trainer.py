@@ -17,6 +17,7 @@ from ..checkpoint.names import RunNames
 from ..checkpoint.reading import load
 from ..checkpoint.run_progress import Progress
 from ..errors import DivergedError, field
+from ..kernels.helpers import helped
 from ..model.network import Network
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
@@ -25,7 +26,7 @@ from ..scoring.reader import evaluate
 from ..version import __version__
 from . import events, schedule
 from .clock import Clock
-from .compile_kernels import compile_kernels
+from .compile_kernels import calls, compile_kernels
 from .learner import Learner
 from .plan import RankPlan
 from .resume import refuse_other_texts
@@ -101,12 +102,13 @@ class Trainer:
     def run(self) -> Iterator[events.Event]:
         """Train to the end of the budget.  Errors: DivergedError, CheckpointError."""
         try:
-            yield self._start()
-            if self._saved:
-                yield events.Resumed(self.progress.step, str(self.files.names.last))
-            clock = Clock()
-            compile_kernels(self.network.config, self.config)
-            clock.compile_s = time.perf_counter() - clock.started
+            with helped(calls, self.network.config, self.config):
+                yield self._start()
+                if self._saved:
+                    yield events.Resumed(self.progress.step, str(self.files.names.last))
+                clock = Clock()
+                compile_kernels(self.network.config, self.config)
+                clock.compile_s = time.perf_counter() - clock.started
             yield events.Compiled(clock.compile_s)
             if not self._saved:
                 self.files.remove_kept(0, 0)
