@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import typer
 
 from charrnn import cells
-from charrnn.cli.main import app
+from charrnn.cli.main import program
 
 HEAD = """\
 # Commands and options
@@ -22,10 +22,10 @@ KINDS = {int: "integer", float: "number", str: "text", Path: "path", bool: ""}
 
 def page() -> Iterator[str]:
     """The page in blocks, between which an empty line stands."""
-    program: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(program())
     yield HEAD
-    yield from section("charrnn", program)
-    for name, command in program.commands.items():
+    yield from section("charrnn", group)
+    for name, command in group.commands.items():
         yield from section(f"charrnn {name}", command)
 
 

@@ -1,24 +1,37 @@
-"""Compiled code is kept where it can be, shared by processes, and never taken for other sources' code."""
+"""Compiled code is kept where it can be, shared by processes, and never taken from anybody else."""
 
 from __future__ import annotations
 
+import errno
 import os
+import pickle
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 
 import charrnn
-from charrnn.kernels import jit
+from charrnn.kernels import cache
+from charrnn.kernels.compiler import Kernel
+from charrnn.kernels.jit import FLAGS, called, jit
 
-FOLDER = "from charrnn.kernels.jit import CACHE_FOLDER; print(CACHE_FOLDER, CACHE_FOLDER.is_dir())"
+FOLDER = "from charrnn.kernels import cache; print(cache.folder(), *cache.notes, sep='|')"
 SIGMOID = """
 import numpy as np
+from charrnn.kernels import cache
 from charrnn.kernels.activations import sigmoid
 x = np.zeros(4, np.float32)
 sigmoid(x)
-print(x[0], sum(sigmoid.stats.cache_hits.values()))
+print(x[0], sum(sigmoid.root.stats.cache_hits.values()), *cache.notes, sep="|")
 """
+POSIX = pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
 
 
 def start(code: str, folder: Path | None = None, **environment: str) -> subprocess.Popen[str]:
@@ -32,27 +45,214 @@ def start(code: str, folder: Path | None = None, **environment: str) -> subproce
 def output(process: subprocess.Popen[str]) -> list[str]:
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
-    return out.split()
+    return out.rstrip("\n").split("|")
+
+
+# the folder
 
 
 def test_the_folder_is_the_users_unless_another_is_named(tmp_path):
-    digest = jit.sources_digest()
+    digest = cache.sources_digest()
     home, named = str(tmp_path / "home"), str(tmp_path / "named")
-    assert output(start(FOLDER, HOME=home)) == [f"{home}/.cache/charrnn/{digest}", "True"]
-    assert output(start(FOLDER, XDG_CACHE_HOME=named)) == [f"{named}/charrnn/{digest}", "True"]
-    assert output(start(FOLDER, HOME=home, NUMBA_CACHE_DIR=named)) == [f"{named}/{digest}", "True"]
+    assert output(start(FOLDER, HOME=home)) == [f"{home}/.cache/charrnn/{digest}"]
+    assert output(start(FOLDER, XDG_CACHE_HOME=named)) == [f"{named}/charrnn/{digest}"]
+    assert output(start(FOLDER, HOME=home, NUMBA_CACHE_DIR=named)) == [f"{named}/{digest}"]
+
+
+@POSIX
+def test_it_and_those_above_it_are_for_the_user_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        folder = Path(output(start(FOLDER, NUMBA_CACHE_DIR=str(tmp_path / "a" / "b")))[0])
+    finally:
+        os.umask(before)
+    for made in (folder, folder.parent, folder.parent.parent):
+        assert made.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_home_that_cannot_be_written_means_a_folder_of_the_process(tmp_path):
-    folder, there = output(start(FOLDER, HOME="/proc/nowhere", TMPDIR=str(tmp_path)))
-    assert Path(folder).parent == tmp_path and there == "True"
+    folder, note = output(start(FOLDER, HOME="/proc/nowhere", TMPDIR=str(tmp_path)))
+    assert Path(folder).parent == tmp_path
     assert not Path(folder).exists(), "gone with the process"
+    assert "/proc/nowhere" in note and "NUMBA_CACHE_DIR" in note
 
 
-def test_two_processes_that_start_at_once_both_work_and_the_third_compiles_nothing(tmp_path):
+def test_where_nothing_can_be_written_it_is_compiled_each_time(tmp_path):
+    code = "import tempfile; tempfile.tempdir = '/proc/nowhere'" + SIGMOID
+    result, _, note = output(start(code, tmp_path, HOME="/proc/nowhere"))
+    assert result == "0.5" and "/proc/nowhere" in note and "NUMBA_CACHE_DIR" in note
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "spoil, why",
+    [
+        (lambda path: path.chmod(0o777), "others may write to it"),
+        (lambda path: path.chmod(0o720), "others may write to it"),
+        (lambda path: os.chown(path, 12345, -1), "belongs to somebody else"),
+        (lambda path: (path.rename(path.with_name("x")), path.symlink_to("x")), "is no folder"),
+        (lambda path: (path.rmdir(), path.write_text("")), "is no folder"),
+    ],
+)
+def test_a_folder_that_others_could_have_filled_is_not_used(tmp_path, spoil, why):
+    """What is planted there is not run."""
+    folder = tmp_path / cache.sources_digest()
+    folder.mkdir(mode=0o700)
+    try:
+        spoil(folder)
+    except PermissionError:
+        pytest.skip("only root can give a folder away")
+    used, note = output(start(FOLDER, NUMBA_CACHE_DIR=str(tmp_path), TMPDIR=str(tmp_path)))
+    assert Path(used) != folder and why in note and str(folder) in note
+
+
+# the files
+
+
+def half(x: Any) -> None:
+    for k in range(x.size):
+        x[k] = x[k] / 2
+
+
+def kernel(function: Callable[..., Any] = half) -> Kernel:
+    return Kernel(function, FLAGS)
+
+
+def halved(by: Kernel) -> tuple[float, int]:
+    """What it computes, and how often it was found compiled."""
+    x = np.ones(3)
+    by(x)
+    return float(x.sum()), sum(by.root.stats.cache_hits.values())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path)
+    monkeypatch.setattr(cache, "notes", [])
+    assert halved(kernel()) == (1.5, 0)
+    return tmp_path
+
+
+def only_file(folder: Path) -> Path:
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_what_is_compiled_is_found_again_and_is_one_private_file(folder):
+    assert halved(kernel()) == (1.5, 1)
+    assert cache.notes == [] and only_file(folder).stat().st_mode & 0o077 == 0
+
+
+DAMAGE: dict[str, Callable[[Path, bytes], object]] = {
+    "emptied": lambda path, whole: path.write_bytes(b""),
+    "a byte": lambda path, whole: path.write_bytes(whole[:1]),
+    "halved": lambda path, whole: path.write_bytes(whole[: len(whole) // 2]),
+    "a byte short": lambda path, whole: path.write_bytes(whole[:-1]),
+    "a byte more": lambda path, whole: path.write_bytes(whole + b"\0"),
+    "zeros": lambda path, whole: path.write_bytes(bytes(len(whole))),
+    "noise": lambda path, whole: path.write_bytes(np.random.default_rng(0).bytes(len(whole))),
+    "a pickle": lambda path, whole: path.write_bytes(pickle.dumps(["run me"])),
+    "a folder": lambda path, whole: (path.unlink(), path.mkdir()),
+    "a full folder": lambda path, whole: (path.unlink(), path.mkdir(), (path / "x").write_text("x")),
+    "a link to itself": lambda path, whole: (path.unlink(), path.symlink_to(path.name)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_dropped_and_compiled_anew_with_one_note(folder, damage):
+    path = only_file(folder)
+    DAMAGE[damage](path, path.read_bytes())
+    assert halved(kernel()) == (1.5, 0)
+    (note,) = cache.notes
+    assert str(path) in note and "anew" in note
+    assert halved(kernel()) == (1.5, 1)
+
+
+def test_no_flipped_bit_is_loaded(folder):
+    path = only_file(folder)
+    whole = path.read_bytes()
+    for bit in np.random.default_rng(0).integers(0, 8 * len(whole), 40).tolist():
+        spoiled = bytearray(whole)
+        spoiled[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(spoiled)
+        store = kernel().root._cache
+        assert store._load(path, None) is None and not path.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT])
+def test_a_file_that_cannot_be_written_costs_a_note(folder, monkeypatch, number):
+    only_file(folder).unlink()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(cache.tempfile, "NamedTemporaryFile", fail)
+    assert halved(kernel()) == (1.5, 0)
+    (note,) = cache.notes
+    assert os.strerror(number) in note and str(folder) in note and "NUMBA_CACHE_DIR" in note
+    assert not list(folder.iterdir())
+
+
+def test_half_a_file_is_never_seen(folder, monkeypatch):
+    path = only_file(folder)
+    path.unlink()
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        halved(kernel())
+    assert not list(folder.iterdir()), "nor is a claim left behind"
+
+
+@jit
+def _inner(x):
+    half_of_it = x.size // 2
+    return x[half_of_it]
+
+
+_called = called(_inner)
+
+
+def middle(x: Any) -> Any:
+    return _called(x)
+
+
+def test_a_root_that_calls_another_is_compiled_anew_when_that_is(folder, monkeypatch):
+    x = np.arange(5.0)
+    monkeypatch.setattr(_inner, "root", kernel(_inner.py_func).root)
+    assert kernel(middle)(x) == 2
+    again = kernel(middle)
+    assert again(x) == 2 and sum(again.root.stats.cache_hits.values()) == 1
+    next(folder.glob("*_inner-*.bin")).unlink()
+    monkeypatch.setattr(_inner, "root", kernel(_inner.py_func).root)
+    stale = kernel(middle)
+    assert stale(x) == 2 and sum(stale.root.stats.cache_hits.values()) == 0
+    assert cache.notes == []
+
+
+# processes
+
+
+def test_of_two_processes_that_start_at_once_one_compiles(tmp_path):
     both = [start(SIGMOID, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
-    assert [output(process)[0] for process in both] == ["0.5", "0.5"]
+    assert sorted(output(process) for process in both) == [["0.5", "0"], ["0.5", "1"]]
     assert output(start(SIGMOID, NUMBA_CACHE_DIR=str(tmp_path))) == ["0.5", "1"]
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+SLOW = """
+import time
+from charrnn.kernels import compiler
+compiler.compiler.compile_extra = lambda *a, **k: (print("compiling", flush=True), time.sleep(60))
+"""
+
+
+def test_a_process_that_was_killed_while_it_compiled_keeps_nobody_waiting(tmp_path):
+    with start(SLOW + SIGMOID, NUMBA_CACHE_DIR=str(tmp_path)) as first:
+        assert first.stdout and first.stdout.readline() == "compiling\n"
+        second = start(SIGMOID, NUMBA_CACHE_DIR=str(tmp_path))
+        time.sleep(1.5)
+        assert second.poll() is None, "it waits for the first"
+        first.kill()
+        assert output(second) == ["0.5", "0"]
 
 
 def test_other_sources_have_another_folder(tmp_path):
@@ -60,8 +260,8 @@ def test_other_sources_have_another_folder(tmp_path):
     shutil.copytree(package, tmp_path / "charrnn", ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "charrnn" / "cells" / "gru.py").open("a") as file:
         file.write("# changed\n")
-    code = "from charrnn.kernels.jit import sources_digest; print(sources_digest())"
-    assert output(start(code, tmp_path)) != [jit.sources_digest()]
+    code = "from charrnn.kernels.cache import sources_digest; print(sources_digest())"
+    assert output(start(code, tmp_path)) != [cache.sources_digest()]
 
 
 NOTES = """
@@ -83,3 +283,84 @@ def test_only_a_start_that_compiles_is_said_to_compile(tmp_path):
     first = notes().splitlines()
     assert [line.split()[0] for line in first] == ["compiling", "compiled"]
     assert notes() == ""
+
+
+# helpers
+
+WORK = """
+import os, sys, time
+import numpy as np
+from charrnn.kernels import helpers
+from charrnn.kernels.activations import sigmoid, tanh
+helpers.available_cpus = lambda: 3
+
+def calls(folder):
+    def mark():
+        with open(f"{folder}/{os.getpid()}", "w") as file:
+            file.write(str(os.getppid()))
+        tanh(np.zeros(4, np.float32))
+        time.sleep(30)
+    return [mark, mark, lambda: sigmoid(np.zeros(4, np.float32))]
+
+if __name__ == "__main__":
+    import work
+    with helpers.helped(work.calls, sys.argv[1]):
+        work.calls(sys.argv[1])[-1]()
+        while len(os.listdir(sys.argv[1])) < 2:
+            time.sleep(0.01)
+        print("helped", flush=True)
+        time.sleep(float(sys.argv[2]))
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("end", ["done", "SIGINT", "SIGTERM", "SIGKILL"])
+def test_helpers_work_beside_and_none_is_left_over(tmp_path, end):
+    (tmp_path / "work.py").write_text(WORK)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    seconds = "0" if end == "done" else "30"
+    with subprocess.Popen(
+        [sys.executable, "work.py", str(marks), seconds],
+        cwd=tmp_path,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as main:
+        assert main.stdout and main.stdout.readline() == "helped\n"
+        helpers = [int(mark.name) for mark in marks.iterdir()]
+        assert {mark.read_text() for mark in marks.iterdir()} == {str(main.pid)}
+        if end != "done":
+            main.send_signal(getattr(signal, end))
+        main.communicate(timeout=10)
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in helpers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in helpers if Path(f"/proc/{pid}").exists()]
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.suffix not in ("", ".bin", ".lock")]
+
+
+BITS = """
+import hashlib, json, sys
+import numpy as np
+from charrnn.config import ModelConfig
+from charrnn.model.network import Network
+from charrnn.model.shard import Shard
+net = Network(ModelConfig("rnn", 24, 2, 7, 0.2, "float32", 5), 60, seed=1)
+net.pack()
+shard, grad = Shard(net, 16, 20, dropout=True), np.zeros_like(net.flat)
+rng = np.random.default_rng(0)
+for step in range(12):
+    inputs, targets = rng.integers(0, 60, (2, 16, 20))
+    inputs = shard.student_inputs(inputs, 0.8, rng, step)
+    shard.gradient(inputs, targets, grad, net.layout.views(grad), 1 / inputs.size, step)
+    net.flat -= 0.5 * grad
+    net.pack()
+print(hashlib.sha256(net.flat.tobytes()).hexdigest())
+"""
+
+
+def test_a_process_that_compiles_computes_the_bits_of_one_that_does_not(tmp_path):
+    cold, warm = (output(start(BITS, NUMBA_CACHE_DIR=str(tmp_path))) for _ in range(2))
+    assert cold == warm

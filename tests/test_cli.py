@@ -22,12 +22,12 @@ from recipes import blocks
 import charrnn
 from charrnn.cli import output
 from charrnn.cli.info import validation_losses
-from charrnn.cli.main import app
+from charrnn.cli.main import program
 from charrnn.cli.sparkline import sparkline
 
 pytest_plugins = ["trained"]
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_command(program()).commands
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 FIELDS = {
     "start": {"config", "corpus", "params", "threads", "seed", "version"},

@@ -20,7 +20,7 @@ from program import command, environment, heed_signals, run
 from charrnn.checkpoint.checkpoint import Checkpoint
 from charrnn.checkpoint.reading import load
 from charrnn.checkpoint.writing import save
-from charrnn.cli.main import app
+from charrnn.cli.main import program
 from charrnn.cli.output import json_line, visible
 from charrnn.config import SampleConfig
 from charrnn.errors import TextError, UsageError
@@ -55,7 +55,7 @@ def texts(name: str = "m.npz", **config) -> list[str]:
 
 def shown(capture, *arguments: object) -> bytes:
     """`charrnn sample` in this process."""
-    app(["sample", *map(str, arguments), "-q"], standalone_mode=False)
+    program()(["sample", *map(str, arguments), "-q"], standalone_mode=False)
     return capture.readouterr().out
 
 
@@ -125,7 +125,7 @@ def test_a_long_prime_from_a_file_and_from_stdin(here, capfdbinary):
 def test_unknown_characters_are_refused_or_skipped_and_counted(here):
     options = ["sample", "m.npz", "--length", 20, "--seed", 1, "--prime", "aZéZ", "--stop", "Z"]
     with pytest.raises(TextError, match=r"the prime has .* 'Z'"):
-        app(list(map(str, options)), standalone_mode=False)
+        program()(list(map(str, options)), standalone_mode=False)
     done = run(*options, "--unknown", "skip", cwd=here)
     assert done.out == ("aé" + texts(length=20, seed=1, prime="aé")[0]).encode()
     assert done.err.splitlines()[0] == "seed 1"
@@ -147,7 +147,7 @@ def test_unknown_characters_are_refused_or_skipped_and_counted(here):
 )
 def test_wrong_usage(here, options, words):
     with pytest.raises(UsageError, match=words):
-        app(["sample", "m.npz", *options], standalone_mode=False)
+        program()(["sample", "m.npz", *options], standalone_mode=False)
 
 
 # what is shown

@@ -15,7 +15,7 @@ from program import SMALL, TEXT
 
 from charrnn.checkpoint.reading import load
 from charrnn.cli import console
-from charrnn.cli.main import app
+from charrnn.cli.main import program
 from charrnn.errors import CharrnnError, CheckpointError
 from charrnn.system import lock
 from charrnn.system.atomic import replacing
@@ -90,7 +90,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 def train(*more: object) -> int:
     options = ["text.txt", *SMALL, "--eval-every", "2", "--max-steps", "6", "--out", "m", *map(str, more)]
-    return app(["train", *options], standalone_mode=False)
+    return program()(["train", *options], standalone_mode=False)
 
 
 @CASES

@@ -14,10 +14,10 @@ import typer.main
 from recipe_checks import CHECKS
 from recipes import PAGES, ROOT, blocks, commands, prepare, run
 
-from charrnn.cli.main import WRONG_USAGE, app
+from charrnn.cli.main import WRONG_USAGE, program
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "corpora" / "README.md"]
-GROUP: Any = typer.main.get_command(app)
+GROUP: Any = typer.main.get_command(program())
 
 
 def parse(words: list[str]) -> None:

@@ -6,21 +6,22 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from ..errors import spelled
-from ..system.new_threads import start
+from ..system.new_threads import can_start, start
 from .options import spelled as as_option
 from .output import visible
 
 WIDE = 10_000  # columns where nothing is drawn: a line stays a line
 SLOW = 1.0  # seconds after which a wait is explained
+COMPILING = "compiling kernels, first run only"
 
 
 class Forgiving:
@@ -72,21 +73,52 @@ def fail(text: str) -> None:
 
 
 @contextmanager
-def explain_compiling(quiet: bool = False) -> Iterator[None]:
-    """Around the first call of kernels: says that they compile, if they do and longer than a second."""
-    from ..kernels.cache import when_compiling  # Numba comes with it
+def explain_compiling(
+    quiet: bool = False, watch: Callable[[float | None], None] | None = None
+) -> Iterator[None]:
+    """Around the first call of kernels: says that they compile, if they do and longer than a second.
 
-    timer = threading.Timer(SLOW, note, ("compiling kernels, first run only (up to half a minute)", quiet))
+    watch: told, where a picture shows it, when it began, and None at its end; else a line of its own does.
+    """
+    from ..kernels import cache as kernels  # Numba comes with it
+
     begun: list[float] = []
+    waiting = ExitStack()
 
     def begin() -> None:
         begun.append(time.monotonic())
-        start(timer)
+        if watch:
+            watch(begun[0])
+            waiting.callback(watch, None)
+        else:
+            waiting.enter_context(_waiting(COMPILING, quiet))
 
     try:
-        with when_compiling(begin):
+        with waiting, kernels.when_compiling(begin):
             yield
     finally:
-        timer.cancel()
+        while kernels.notes:
+            note(kernels.notes.pop(0), quiet)
     if begun and (seconds := time.monotonic() - begun[0]) > SLOW:
         note(f"compiled in {seconds:.1f} s", quiet)
+
+
+@contextmanager
+def _waiting(text: str, quiet: bool) -> Iterator[None]:
+    """After a second, a line that says so; on a terminal it moves."""
+    console = stderr()
+    say: Callable[[], None] = partial(note, text, quiet)
+    with ExitStack() as line:
+        if not (quiet or console.is_dumb_terminal) and console.is_terminal and can_start():
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            columns = SpinnerColumn(), TextColumn(text), TimeElapsedColumn()
+            progress = Progress(*columns, console=console, transient=True)
+            progress.add_task("")
+            say = progress.start
+            line.callback(progress.stop)
+        timer = threading.Timer(SLOW, say)
+        if start(timer):
+            line.callback(timer.join)
+            line.callback(timer.cancel)
+        yield

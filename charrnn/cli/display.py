@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from threading import Timer
 
 from rich.console import Console, Group, RenderableType
@@ -32,7 +33,7 @@ from ..training.events import (
     Step,
 )
 from ..training.samples import TEMP
-from .console import explain_compiling, note, stderr
+from .console import COMPILING, SLOW, explain_compiling, note, stderr
 from .run_figures import Figures, duration, says
 from .sparkline import sparkline
 
@@ -101,7 +102,8 @@ class Narrator:
         match event:
             case Start():
                 self.console.print(introduction(event))
-                self.stack.enter_context(explain_compiling())
+                watch = partial(setattr, self.figures, "compiling") if self.live else None
+                self.stack.enter_context(explain_compiling(watch=watch))
                 self._sample()  # what guessing looks like; compiles, before the clock runs
             case Compiled():
                 self.stack.close()
@@ -186,10 +188,9 @@ def line(figures: Figures) -> str:
 
 
 def picture(figures: Figures, height: int) -> RenderableType:
-    """A bar over the figures, the validations so far and the latest sample, as far as they fit.
-
-    Nothing while kernels compile.
-    """
+    """A bar over the figures, the validations so far and the latest sample, as far as they fit."""
+    if figures.compiling and (seconds := time.monotonic() - figures.compiling) > SLOW:
+        return Text(f"{COMPILING}  {duration(seconds)}")
     if not (figures.step or figures.running):
         return Text()
     bar, table = Table.grid(), Table.grid(padding=(0, 3))

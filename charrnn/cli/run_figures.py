@@ -44,6 +44,7 @@ class Figures:
         self.loss = self.speed = 0.0  # of a step, smoothed
         self.resumed: Resumed | None = None
         self.running = ""  # what takes its time now, apart from a step after others
+        self.compiling: float | None = None  # time.monotonic() of its beginning, while it lasts
         self.steps = 0  # of this process, those done again after going back included
 
     def add(self, event: Event) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,6 +42,25 @@ def hold(path: Path) -> Iterator[str]:
             name.unlink()
         with suppress(OSError):  # the end of the process releases it too
             lock.release()
+
+
+def wait_and_hold(path: Path, seconds: float) -> Callable[[], None]:
+    """Hold `path`, a file for this alone, once no other process does; what is returned lets it go.
+
+    Nothing is held where the file system has no locks, nor after so many seconds.
+    """
+    lock = FileLock(path, fallback_to_soft=False)
+    with suppress(Timeout, OSError):
+        lock.acquire(timeout=seconds, poll_interval=0.02)
+
+    def let_go() -> None:
+        if lock.is_locked:
+            with suppress(OSError):  # Windows removes no open file
+                path.unlink()
+            with suppress(OSError):
+                lock.release()
+
+    return let_go
 
 
 def hold_open(path: Path, file: int) -> str:

@@ -1,0 +1,45 @@
+"""charrnn warmup"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from .. import cells
+from ..config import DTYPES, ModelConfig, TrainConfig
+from .options import option
+
+
+def warmup(
+    cell: Annotated[str, option("Model", "The cell, or all.", choices=["all", *cells.names()])] = "all",
+    dtype: Annotated[str, option("Model", "Of the arithmetic.", choices=DTYPES)] = "float32",
+    attention: Annotated[bool, option("Model", "Also models with attention.")] = False,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+) -> None:
+    """Compile what training, sampling, scoring and explaining need, so that no later command waits for it.
+
+    For images, classrooms and CI. What is compiled is kept in NUMBA_CACHE_DIR, or in the user's cache.
+
+    Example: charrnn warmup --cell gru
+    """
+    from ..checkpoint.checkpoint import Checkpoint
+    from ..config import SampleConfig
+    from ..inspection import explanation
+    from ..kernels.cache import folder
+    from ..model.network import Network
+    from ..sampling.sampler import Sampler
+    from ..text.vocabulary import Vocabulary
+    from ..training.compile_kernels import compile_with_helpers
+    from .console import explain_compiling, note
+
+    for name in cells.names() if cell == "all" else [cell]:
+        for window in [0, 2] if attention else [0]:
+            model = ModelConfig(name, 1, dtype=dtype, attention=window)
+            begun = time.monotonic()
+            with explain_compiling(quiet):
+                compile_with_helpers(model, TrainConfig())
+                checkpoint = Checkpoint(Network(model, 2), Vocabulary.of("ab"), {})
+                Sampler(checkpoint, SampleConfig(prime="ab")).compile_kernels()
+                explanation.compile_kernels(checkpoint, page=True)
+            note(f"{name}{' with attention' if window else ''}: {time.monotonic() - begun:.1f} s", quiet)
+    note(f"compiled kernels are in {folder() or 'no folder'}", quiet)
