@@ -42,7 +42,7 @@ LAYERS = [
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LIBRARIES = {
     "numba": ("kernels/",),
-    "llvmlite": ("kernels/jit.py", "kernels/tile.py", "kernels/amx.py", "kernels/lanes.py"),
+    "llvmlite": tuple(f"kernels/{name}.py" for name in ("compiler", "cache", "tile", "amx", "lanes")),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "matplotlib": ("plotting/picture.py",),
