@@ -2,4 +2,5 @@
 
 import gc
 
-gc.set_threshold(100_000)  # objects are made when modules are imported and kernels compiled, and stay
+# what is made while modules are imported and kernels compiled stays: to look through it is lost time
+gc.set_threshold(100_000)

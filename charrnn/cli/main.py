@@ -117,7 +117,7 @@ def _fail(error: Exception) -> int:
         case _ if isinstance(error, WRONG_USAGE):
             line, code = _usage(error), ExitCode.USAGE
         case OSError():
-            line = f"{error.filename or 'stdout'}: {error.strerror or error}"
+            line = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
             line += "; make room on the disk" if error.errno == errno.ENOSPC else ""
         case MemoryError():
             line = f"not enough memory; {error}"

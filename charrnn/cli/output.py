@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 import os
 import re
@@ -28,8 +29,22 @@ def open_closed_streams() -> None:
             if null != number:
                 os.dup2(null, number)
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale
+    sys.stdout.flush()
+    raw: Any = _Stdout(sys.stdout.fileno(), "wb", closefd=False)
+    sys.stdout = io.TextIOWrapper(  # UTF-8 whatever the locale
+        io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=raw.isatty()
+    )
+
+
+class _Stdout(io.FileIO):
+    """Says in its errors whose they are."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = "stdout"
+            raise
 
 
 def drop_unwritten() -> None:

@@ -16,9 +16,10 @@ def warmup(
     attention: Annotated[bool, option("Model", "Also models with attention.")] = False,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Compile what training, sampling, scoring and explaining need, so that no later command waits for it.
+    """Compile what training with the defaults, sampling, scoring and explaining need.
 
-    For images, classrooms and CI. What is compiled is kept in NUMBA_CACHE_DIR, or in the user's cache.
+    For images, classrooms and CI, whose commands then do not wait for it. What is compiled is kept in
+    NUMBA_CACHE_DIR, or in the user's cache.
 
     Example: charrnn warmup --cell gru
     """
@@ -26,12 +27,14 @@ def warmup(
     from ..config import SampleConfig
     from ..inspection import explanation
     from ..kernels.cache import folder
-    from ..model.network import Network
+    from ..model.network import Network, refuse_without_bfloat16
     from ..sampling.sampler import Sampler
     from ..text.vocabulary import Vocabulary
     from ..training.compile_kernels import compile_with_helpers
     from .console import explain_compiling, note
 
+    if dtype == "bfloat16":
+        refuse_without_bfloat16()
     for name in cells.names() if cell == "all" else [cell]:
         for window in [0, 2] if attention else [0]:
             model = ModelConfig(name, 1, dtype=dtype, attention=window)

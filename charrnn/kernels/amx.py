@@ -88,7 +88,7 @@ def _block(a, panel, c, row, column, tall, wide, accumulate):
 def configure(context: Any, height: Any, width: Any) -> Any:
     """Set the tiles' shapes for a block of C of `height` rows and `width` columns, at most 32 each.
 
-    The tiles of a half that the block does not reach are not used; theirs are whole.
+    Tiles of a half that the block does not reach are not used, and keep the full shape.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import pickle
 import shutil
+import stat
 import sys
 import tempfile
 import threading
@@ -22,21 +23,23 @@ from typing import Any
 
 import llvmlite.binding
 import numba
+import numpy
 from numba.core import compiler
 from numba.core.caching import _Cache
 from numba.core.runtime._nrt_python import c_helpers
 from numba.core.serialize import dumps
 from platformdirs import user_cache_path
 
-from .processor import HAS_AMX
+from .processor import CONFIG, HAS_AMX
 
 DIGEST = hashlib.sha256
 REMEDY = "NUMBA_CACHE_DIR names another folder"
-WAIT = 60.0  # seconds for a kernel that another process compiles; then it has been stopped, or is very slow
+WAIT = 60.0  # seconds for a kernel that another process compiles; after that it is taken for stopped
+SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # of Numba, that change the code
+
 notes: list[str] = []  # for the user: what went wrong, each once
 writing = threading.Lock()  # held while a file is written
-
-
+claims: dict[Path, Callable[[], None]] = {}  # of what this process compiles, by the file of the lock
 _listeners: list[Callable[[], None]] = []
 
 
@@ -68,7 +71,8 @@ def sources_digest() -> str:
     A kernel's code depends on all that it calls, so it lives in a folder named by all files together; and by
     the matrix unit, which the system may refuse to one process and not to another.
     """
-    digest = DIGEST(f"{numba.__version__} {llvmlite.__version__} {sys.version} {HAS_AMX}".encode())
+    versions = numba.__version__, llvmlite.__version__, numpy.__version__, sys.version, HAS_AMX
+    digest = DIGEST(repr(versions).encode())
     package = Path(__file__).resolve().parent.parent
     for folder in ("kernels", "cells"):
         for path in sorted((package / folder).glob("*.py")):
@@ -84,17 +88,17 @@ def folder() -> Path | None:
     kept = home / sources_digest()
     try:
         _make_private(kept)
-        with tempfile.TemporaryFile(dir=kept):
-            return kept
+        return kept
     except OSError as error:
         why = error.strerror or str(error)
     try:
-        temporary = Path(tempfile.mkdtemp(prefix="charrnn-"))  # of mode 0700
+        temporary = Path(tempfile.mkdtemp(prefix="charrnn-")) / sources_digest()
+        _make_private(temporary)
     except OSError:
         _note(f"compiled kernels are not kept: {kept}: {why}; {REMEDY}")
         return None
     _note(f"compiled kernels are kept until the end of this run only: {kept}: {why}; {REMEDY}")
-    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    atexit.register(shutil.rmtree, temporary.parent, ignore_errors=True)
     return temporary
 
 
@@ -107,12 +111,38 @@ def _make_private(path: Path) -> None:
     for part in reversed(missing):
         part.mkdir(mode=0o700, exist_ok=True)
     status = path.lstat()
-    if not path.is_dir() or path.is_symlink():
+    if not stat.S_ISDIR(status.st_mode):
         raise OSError("is no folder")
-    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-        raise OSError("belongs to somebody else, whose code is not run")
-    if os.name == "posix" and status.st_mode & 0o022:
-        raise OSError("others may write to it, whose code is not run")
+    if why := _foreign(status):
+        raise OSError(why)
+
+
+def _foreign(status: os.stat_result) -> str:
+    """Why what is there may be another user's work; nothing for this user's and root's."""
+    if os.name != "posix":
+        return ""
+    if status.st_uid not in (0, os.geteuid()):
+        return "belongs to somebody else, whose code is not run"
+    return "others may write to it, whose code is not run; chmod go-w" if status.st_mode & 0o022 else ""
+
+
+def _read(path: Path) -> bytes:
+    """A file's content.  Errors: OSError, also for one that is not this user's, or a link, or no file."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("is no file")
+        if why := _foreign(status):
+            raise OSError(why)
+        return file.read()
+
+
+def release(path: Path | None = None) -> None:
+    """What was claimed is compiled, or cannot be; by default all that was."""
+    for claimed in [path] if path else list(claims):
+        if let_go := claims.pop(claimed, None):
+            let_go()
 
 
 def _parts(result: Any) -> tuple[Any, ...]:
@@ -120,8 +150,9 @@ def _parts(result: Any) -> tuple[Any, ...]:
     library, descriptor = result.library, result.fndesc
     descriptor.typemap = descriptor.calltypes = None  # as Numba does: large, and not to be pickled
     module = library._final_module
-    defined = [value.name for values in (module.functions, module.global_variables) for value in values]
-    code = (library.name, library._get_compiled_object(), {*defined})
+    values = [*module.functions, *module.global_variables]
+    defined = {value.name for value in values if not value.is_declaration}
+    code = (library.name, library._get_compiled_object(), defined)
     return code, descriptor, result.environment, result.signature, result.reload_init
 
 
@@ -167,11 +198,12 @@ class StaleError(Exception):
 class Store(_Cache):
     """The files of one function's roots, as Numba's dispatchers ask for them."""
 
+    cache_path = ""  # which Numba's statistics show
+
     def __init__(self, function: Callable[..., Any]):
         self._name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
-        self._claims: list[Callable[[], None]] = []
-
-    cache_path = ""
+        code = function.__code__  # of functions outside the folders that sources_digest knows
+        self._code = code.co_code, code.co_consts, code.co_names
 
     def enable(self) -> None:
         """It always is."""
@@ -190,35 +222,25 @@ class Store(_Cache):
         found = self._load(path, target_context)
         if found is None:
             _missed()
-            self._claim(path)
+            _claim(path)
             if (found := self._load(path, target_context)) is not None:  # by another process, meanwhile
-                self.release()
+                release(_lock(path))
         return found
-
-    def _claim(self, path: Path) -> None:
-        """Wait for a process that compiles this, if there is one; others will wait for this one."""
-        from ..system.lock import wait_and_hold  # 5 ms that a warm start saves
-
-        self._claims.append(wait_and_hold(path.with_suffix(".lock"), WAIT))
-
-    def release(self) -> None:
-        """What was claimed is compiled, or cannot be."""
-        while self._claims:
-            self._claims.pop()()
 
     def _load(self, path: Path, target_context: Any) -> Any:
         try:
-            whole = path.read_bytes()
+            whole = _read(path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._drop(path, error.strerror or str(error))
-        if whole[:32] != DIGEST(whole[32:]).digest():
-            return self._drop(path, "is damaged")
+            return _drop(path, error.strerror or str(error))
+        if whole[:32] != _digest(path, whole[32:]):
+            return _drop(path, "is damaged")
         try:
             return _revive(target_context, *pickle.loads(whole[32:]))
         except StaleError:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -229,7 +251,7 @@ class Store(_Cache):
         try:
             with writing, tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
                 try:
-                    file.write(DIGEST(content).digest() + content)
+                    file.write(_digest(path, content) + content)
                     file.close()
                     Path(file.name).replace(path)
                 except BaseException:
@@ -237,14 +259,34 @@ class Store(_Cache):
                     raise
         except OSError as error:
             _note(f"compiled kernels are not kept: {path.parent}: {error.strerror or error}; {REMEDY}")
-        self.release()
+        release(_lock(path))
 
     def _path(self, sig: Any, codegen: Any) -> Path | None:
-        key = DIGEST(repr((tuple(map(str, sig)), codegen.magic_tuple())).encode()).hexdigest()[:16]
+        settings = [getattr(CONFIG, name) for name in SETTINGS]
+        what = repr((self._code, tuple(map(str, sig)), codegen.magic_tuple(), settings))
+        key = DIGEST(what.encode()).hexdigest()[:16]
         return kept / f"{self._name}-{key}.bin" if (kept := folder()) else None
 
-    def _drop(self, path: Path, why: str) -> None:
-        """A miss: it is compiled anew."""
-        _note(f"a compiled kernel is compiled anew: {path}: {why}")
-        with suppress(OSError):  # said above, and again if it cannot be written
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+def _digest(path: Path, content: bytes) -> bytes:
+    """Of a file's name too: none is read in another's place."""
+    return DIGEST(path.name.encode() + content).digest()
+
+
+def _lock(path: Path) -> Path:
+    return path.with_suffix(".lock")
+
+
+def _claim(path: Path) -> None:
+    """Wait for a process that compiles this, if there is one; others will wait for this one."""
+    from ..system.lock import wait_and_hold  # 5 ms that a warm start saves
+
+    lock = _lock(path)
+    claims[lock] = wait_and_hold(lock, WAIT)
+
+
+def _drop(path: Path, why: str) -> None:
+    """A miss: it is compiled anew."""
+    _note(f"a compiled kernel is compiled anew: {path}: {why}")
+    with suppress(OSError):  # said above, and again if it cannot be written
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -22,7 +22,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.typing.templates import signature
 from numba.extending import models, register_model
 
-from .cache import StaleError, Store
+from .cache import StaleError, Store, release
 
 
 class _Part(JITCodeLibrary):
@@ -89,7 +89,7 @@ class Kernel(CPUDispatcher):
         try:
             return self.root(*arguments)
         except BaseException:
-            self.root._cache.release()
+            release()
             raise
 
     def add_overload(self, result: Any) -> None:
@@ -186,7 +186,7 @@ lower_constant(_CalledType)(_constant)
 
 
 class Called:
-    """Inside kernels, a kernel that is not taken in but called, as it is compiled for Python."""
+    """Inside kernels, a kernel that is not made a part but called, as it is compiled for Python."""
 
     def __init__(self, kernel: Any):
         functools.update_wrapper(self, kernel)

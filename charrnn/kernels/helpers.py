@@ -16,10 +16,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from ..system.cpus import available_cpus
-from .cache import when_compiling, writing
+from .cache import claims, folder, when_compiling, writing
 
 MOST = 3  # helpers: a run has two kernels that take long, and some that do not
 Calls = Callable[..., list[Callable[[], object]]]
@@ -34,9 +35,12 @@ def helped(calls: Calls, *arguments: Any) -> Iterator[None]:
     helpers: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
+        shared = folder()
+        if not (shared and os.access(shared, os.W_OK) and sys.executable):
+            return  # nothing that they compile would be found
         for number in range(min(available_cpus() - 1, MOST)):
             with suppress(OSError):  # no more processes: this one compiles alone
-                helpers.append(_start(calls, arguments, number))
+                helpers.append(_start(calls, arguments, number, shared.parent))
 
     try:
         with when_compiling(start):
@@ -55,13 +59,14 @@ def compile_from_the_end(calls: Calls, *arguments: Any) -> None:
         call()
 
 
-def _start(calls: Calls, arguments: tuple[Any, ...], number: int) -> subprocess.Popen[bytes]:
+def _start(calls: Calls, arguments: tuple[Any, ...], number: int, home: Path) -> subprocess.Popen[bytes]:
     code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import _help; _help()"
     helper = subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(home)},
     )
     assert helper.stdin
     pickle.dump((calls.__module__, calls.__qualname__, arguments, number), helper.stdin)
@@ -74,12 +79,21 @@ def _help() -> None:
     module, name, arguments, number = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_leave_with_stdin, daemon=True).start()
     calls: Calls = getattr(import_module(module), name)
-    for call in calls(*arguments)[number:]:
-        call()
-    os._exit(0)  # the thread holds standard input, for which Python would wait
+    try:
+        for call in calls(*arguments)[number:]:
+            call()
+    finally:
+        _leave()  # not as usual: the thread holds standard input, for which Python would wait
 
 
 def _leave_with_stdin() -> None:
     sys.stdin.buffer.read()
-    with writing:  # no half of a file is left
+    _leave()
+
+
+def _leave() -> None:
+    """At once, and no half of a file is left, nor a lock."""
+    with writing:
+        for lock in list(claims):
+            lock.unlink(missing_ok=True)
         os._exit(0)

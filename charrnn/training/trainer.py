@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ class Trainer:
     def run(self) -> Iterator[events.Event]:
         """Train to the end of the budget.  Errors: DivergedError, CheckpointError."""
         try:
-            with helped(calls, self.network.config, self.config):
+            with self._helped():
                 yield self._start()
                 if self._saved:
                     yield events.Resumed(self.progress.step, str(self.files.names.last))
@@ -121,6 +122,10 @@ class Trainer:
             raise
         finally:
             self.team.close()
+
+    def _helped(self) -> AbstractContextManager[None]:
+        """By helpers, where there are no other ranks: these compile at the same time."""
+        return nullcontext() if self.ranks.size > 1 else helped(calls, self.network.config, self.config)
 
     def _start(self) -> events.Event:
         return events.Start(
