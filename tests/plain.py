@@ -25,7 +25,7 @@ def jit(function):
     function.py_func = function
     return function
 
-reduction = choice = jit
+reduction = choice = called = jit
 
 def optional(kernel):
     return lambda *arguments: None if arguments[-1] is None else kernel(*arguments)

@@ -59,6 +59,15 @@ def test_the_folder_is_the_users_unless_another_is_named(tmp_path):
     assert output(start(FOLDER, HOME=home, NUMBA_CACHE_DIR=named)) == [f"{named}/{digest}"]
 
 
+def test_a_user_without_a_home_gets_a_folder_of_the_process(tmp_path):
+    code = "from charrnn.kernels import cache\n"
+    code += "def fail(*_, **__): raise RuntimeError('could not determine the home directory')\n"
+    code += "cache.user_cache_path = fail; print(cache.folder(), cache.lasts(), *cache.notes, sep='|')"
+    folder, lasts, note = output(start(code, TMPDIR=str(tmp_path)))
+    assert Path(folder).parent.parent == tmp_path and lasts == "False" and "home directory" in note
+    assert not list(tmp_path.iterdir())
+
+
 @POSIX
 def test_it_and_those_above_it_are_for_the_user_alone(tmp_path):
     before = os.umask(0)

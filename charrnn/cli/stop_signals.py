@@ -67,7 +67,10 @@ class Stopper:
         self._leave()
 
     def _leave(self) -> None:
+        from ..kernels.cache import abandon
+
         try:
+            abandon()
             if stderr().is_terminal:
                 os.write(2, b"\x1b[?25h\n")  # a live display hides the cursor
         finally:

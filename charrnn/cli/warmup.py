@@ -7,32 +7,34 @@ from typing import Annotated
 
 from .. import cells
 from ..config import DTYPES, ModelConfig, TrainConfig
+from ..errors import CharrnnError
 from .options import option
 
 
 def warmup(
     cell: Annotated[str, option("Model", "The cell, or all.", choices=["all", *cells.names()])] = "all",
     dtype: Annotated[str, option("Model", "Of the arithmetic.", choices=DTYPES)] = "float32",
-    attention: Annotated[bool, option("Model", "Also models with attention.")] = False,
+    attention: Annotated[bool, option("Model", "Also models with attention.", "--attention")] = False,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Compile what training with the defaults, sampling, scoring and explaining need.
+    """Compile ahead what everyday commands need: for images, classrooms and CI.
 
-    For images, classrooms and CI, whose commands then do not wait for it. What is compiled is kept in
-    NUMBA_CACHE_DIR, or in the user's cache.
+    What is compiled is kept in NUMBA_CACHE_DIR, or in the user's cache.
 
     Example: charrnn warmup --cell gru
     """
     from ..checkpoint.checkpoint import Checkpoint
     from ..config import SampleConfig
     from ..inspection import explanation
-    from ..kernels.cache import folder
+    from ..kernels.cache import folder, lasts, notes
     from ..model.network import Network, refuse_without_bfloat16
     from ..sampling.sampler import Sampler
     from ..text.vocabulary import Vocabulary
     from ..training.compile_kernels import compile_with_helpers
     from .console import explain_compiling, note
 
+    if not lasts():
+        raise CharrnnError("; ".join(notes) or f"{folder()} cannot be written", "set NUMBA_CACHE_DIR")
     if dtype == "bfloat16":
         refuse_without_bfloat16()
     for name in cells.names() if cell == "all" else [cell]:
@@ -45,4 +47,4 @@ def warmup(
                 Sampler(checkpoint, SampleConfig(prime="ab")).compile_kernels()
                 explanation.compile_kernels(checkpoint, page=True)
             note(f"{name}{' with attention' if window else ''}: {time.monotonic() - begun:.1f} s", quiet)
-    note(f"compiled kernels are in {folder() or 'no folder'}", quiet)
+    note(f"compiled kernels are in {folder()}", quiet)

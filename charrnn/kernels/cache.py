@@ -33,13 +33,14 @@ from platformdirs import user_cache_path
 from .processor import CONFIG, HAS_AMX
 
 DIGEST = hashlib.sha256
-REMEDY = "NUMBA_CACHE_DIR names another folder"
-WAIT = 60.0  # seconds for a kernel that another process compiles; after that it is taken for stopped
+REMEDY = "set NUMBA_CACHE_DIR to a folder of yours"
+WAIT = 20.0  # seconds for a kernel that another process compiles; after that it is taken for stopped
 SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # of Numba, that change the code
 
 notes: list[str] = []  # for the user: what went wrong, each once
 writing = threading.Lock()  # held while a file is written
 claims: dict[Path, Callable[[], None]] = {}  # of what this process compiles, by the file of the lock
+_temporary: list[Path] = []
 _listeners: list[Callable[[], None]] = []
 
 
@@ -84,13 +85,14 @@ def sources_digest() -> str:
 def folder() -> Path | None:
     """NUMBA_CACHE_DIR, or the user's cache, or one that is gone at exit, or none."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
-    home = Path(chosen) if chosen else user_cache_path("charrnn", appauthor=False)
-    kept = home / sources_digest()
+    kept = Path(chosen or "the user's cache")
     try:
+        home = Path(chosen) if chosen else user_cache_path("charrnn", appauthor=False)
+        kept = home / sources_digest()
         _make_private(kept)
         return kept
-    except OSError as error:
-        why = error.strerror or str(error)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+        why = getattr(error, "strerror", None) or str(error)
     try:
         temporary = Path(tempfile.mkdtemp(prefix="charrnn-")) / sources_digest()
         _make_private(temporary)
@@ -98,8 +100,27 @@ def folder() -> Path | None:
         _note(f"compiled kernels are not kept: {kept}: {why}; {REMEDY}")
         return None
     _note(f"compiled kernels are kept until the end of this run only: {kept}: {why}; {REMEDY}")
-    atexit.register(shutil.rmtree, temporary.parent, ignore_errors=True)
+    _temporary.append(temporary.parent)
+    atexit.register(abandon)
     return temporary
+
+
+def lasts() -> bool:
+    """Whether what is compiled is there for later commands."""
+    kept = folder()
+    return bool(kept and not _temporary and os.access(kept, os.W_OK))
+
+
+def abandon() -> None:
+    """Before a process leaves at once: no lock is left, nor a temporary folder, nor half of a file."""
+    held = writing.acquire(timeout=1)  # for ever, if it is this very thread that a signal found writing
+    for lock in list(claims):
+        with suppress(OSError):
+            lock.unlink()
+    for home in _temporary:
+        shutil.rmtree(home, ignore_errors=True)
+    if held:
+        writing.release()
 
 
 def _make_private(path: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..system.cpus import available_cpus
-from .cache import claims, folder, when_compiling, writing
+from .cache import abandon, folder, when_compiling
 
 MOST = 3  # helpers: a run has two kernels that take long, and some that do not
 Calls = Callable[..., list[Callable[[], object]]]
@@ -92,8 +92,5 @@ def _leave_with_stdin() -> None:
 
 
 def _leave() -> None:
-    """At once, and no half of a file is left, nor a lock."""
-    with writing:
-        for lock in list(claims):
-            lock.unlink(missing_ok=True)
-        os._exit(0)
+    abandon()
+    os._exit(0)
