@@ -39,12 +39,16 @@ class _Part(JITCodeLibrary):
 
 
 class _Root(JITCodeLibrary):
-    """LLVM's code of a root, whose parts are its own: those of another root have the same names."""
+    """LLVM's code of a root, whose parts are its own: those of another root have the same names.
+
+    Private, which leaves no name in machine code. By an internal name, as by a weak one, the linker gives the
+    part of one root to another, for which it may have been changed: other bits, or a crash.
+    """
 
     def _optimize_final_module(self) -> None:
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
-                function.linkage = "internal"
+                function.linkage = "private"
         super()._optimize_final_module()
 
 
