@@ -85,7 +85,7 @@ def copy(folder: Path, edits: Iterable[Edit]) -> None:
     kernels = folder / "kernels"
     (kernels / "jit.py").write_text(JIT, encoding="utf-8")
     (kernels / "matmul.py").write_text(MATMUL, encoding="utf-8")
-    (kernels / "processor.py").write_text("HAS_BFLOAT16 = HAS_AMX = False\n", encoding="utf-8")
+    (kernels / "processor.py").write_text("CONFIG = None\nHAS_BFLOAT16 = HAS_AMX = False\n", encoding="utf-8")
     (kernels / "bfloat16.py").write_text("def depth_of(k):\n    return k\n", encoding="utf-8")
     with (kernels / "activations.py").open("a", encoding="utf-8") as file:
         file.write(CHOICE_OF_TYPE)
