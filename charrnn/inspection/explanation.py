@@ -191,8 +191,11 @@ def _calls(config: ModelConfig, page: bool) -> list[Callable[[], object]]:
         Network(replace(config, hidden_size=1, num_layers=1, embed_size=0), 1), Vocabulary.of("a"), {}
     )
     text = np.zeros(2, np.int64)
-    lags = [partial(gradient_over_lag, each, text, 0, 1) for each in compared(model.network).values() if page]
-    return [*reversed(lags), partial(explain, model, text)]
+    networks = compared(model.network).values() if page else ()
+    # those of this model's cell, which have most in common with it, last: where this process begins
+    ordered = sorted(networks, key=lambda network: network.config.cell == config.cell)
+    lags = [partial(gradient_over_lag, each, text, 0, 1) for each in ordered]
+    return [*lags, partial(explain, model, text)]
 
 
 def compared(network: Network) -> dict[str, Network]:
