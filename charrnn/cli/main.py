@@ -43,7 +43,7 @@ def _version(wanted: bool) -> None:
 
 
 def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line, with some commands or all: to build one takes 5 ms."""
+    """The command line, with some commands or all: each takes time to build."""
     app = typer.Typer(
         name="charrnn",
         help="Character-level language models: train, sample, score and check recurrent networks on a CPU.",

@@ -27,10 +27,11 @@ def warmup(
     from ..config import SampleConfig
     from ..inspection import explanation
     from ..kernels.cache import folder, lasts, notes
+    from ..kernels.helpers import helped
     from ..model.network import Network, refuse_without_bfloat16
     from ..sampling.sampler import Sampler
     from ..text.vocabulary import Vocabulary
-    from ..training.compile_kernels import compile_with_helpers
+    from ..training.compile_kernels import calls, compile_kernels
     from .console import explain_compiling, note
 
     if not lasts():
@@ -42,7 +43,8 @@ def warmup(
             model = ModelConfig(name, 1, dtype=dtype, attention=window)
             begun = time.monotonic()
             with explain_compiling(quiet):
-                compile_with_helpers(model, TrainConfig())
+                with helped(calls, model, TrainConfig()):
+                    compile_kernels(model, TrainConfig())
                 checkpoint = Checkpoint(Network(model, 2), Vocabulary.of("ab"), {})
                 Sampler(checkpoint, SampleConfig(prime="ab")).compile_kernels()
                 explanation.compile_kernels(checkpoint, page=True)

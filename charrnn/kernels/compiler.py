@@ -1,9 +1,9 @@
 """How kernels are compiled: what Python calls is compiled whole, with all that it calls, and once.
 
 Numba compiles each function that it meets by itself, optimises it, and again in every function that calls it,
-down to machine code that nobody runs. Here a kernel that another kernel calls is only typed and lowered; LLVM
-sees it as a part of the *root* that Python calls. That takes a third of the time, and leaves one machine code
-for one root, whatever was compiled before it.
+down to machine code that nobody runs. Here a kernel that another kernel calls is a part of the *root* that
+Python calls, which alone becomes machine code. That takes half the time, and leaves one machine code for one
+root, whatever was compiled before it.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ def helped(calls: Calls, *arguments: Any) -> Iterator[None]:
             return  # nothing that they compile would be found
         for number in range(min(available_cpus() - 1, MOST)):
             with suppress(OSError):  # no more processes: this one compiles alone
-                helpers.append(_start(calls, arguments, number, shared.parent))
+                helpers.append(_start(shared.parent))
+                _hand(helpers[-1], (calls.__module__, calls.__qualname__, arguments, number))
 
     try:
         with when_compiling(start):
@@ -59,19 +60,21 @@ def compile_from_the_end(calls: Calls, *arguments: Any) -> None:
         call()
 
 
-def _start(calls: Calls, arguments: tuple[Any, ...], number: int, home: Path) -> subprocess.Popen[bytes]:
+def _start(home: Path) -> subprocess.Popen[bytes]:
     code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import _help; _help()"
-    helper = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=os.environ | {"NUMBA_CACHE_DIR": str(home)},
     )
+
+
+def _hand(helper: subprocess.Popen[bytes], work: tuple[Any, ...]) -> None:
     assert helper.stdin
-    pickle.dump((calls.__module__, calls.__qualname__, arguments, number), helper.stdin)
+    pickle.dump(work, helper.stdin)
     helper.stdin.flush()
-    return helper
 
 
 def _help() -> None:

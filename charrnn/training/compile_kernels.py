@@ -11,19 +11,13 @@ from ..checkpoint.checkpoint import Checkpoint
 from ..config import ModelConfig, TrainConfig
 from ..kernels import model as kernels
 from ..kernels import optimizers
-from ..kernels.helpers import compile_from_the_end, helped
+from ..kernels.helpers import compile_from_the_end
 from ..model.network import Network
 from ..parallel.threads import Team
 from ..scoring.reader import evaluate
 from ..text.vocabulary import Vocabulary
 from .learner import Learner
 from .samples import sampled
-
-
-def compile_with_helpers(model: ModelConfig, config: TrainConfig) -> None:
-    """As `compile_kernels`, on all cores."""
-    with helped(calls, model, config):
-        compile_kernels(model, config)
 
 
 def compile_kernels(model: ModelConfig, config: TrainConfig) -> None:
