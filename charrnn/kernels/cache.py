@@ -24,6 +24,7 @@ from typing import Any
 import llvmlite.binding
 import numba
 import numpy
+from llvmlite.binding import Linkage
 from numba.core import compiler
 from numba.core.caching import _Cache
 from numba.core.runtime._nrt_python import c_helpers
@@ -172,7 +173,7 @@ def _parts(result: Any) -> tuple[Any, ...]:
     descriptor.typemap = descriptor.calltypes = None  # as Numba does: large, and not to be pickled
     module = library._final_module
     values = [*module.functions, *module.global_variables]
-    defined = {value.name for value in values if not value.is_declaration}
+    defined = {v.name for v in values if not v.is_declaration and v.linkage != Linkage.private}
     code = (library.name, library._get_compiled_object(), defined)
     return code, descriptor, result.environment, result.signature, result.reload_init
 
