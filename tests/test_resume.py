@@ -88,8 +88,9 @@ def test_stops_anywhere_change_no_bit(case, fables, tmp_path, request):
 
 def test_a_run_that_went_back_after_nan_resumes_too(fables, tmp_path):
     """The halved learning rate and the count of returns are part of the state."""
-    config = {"lr": 12.0, "clip_norm": 0.0, "optimizer": "sgd", "warmup": 0, "lr_schedule": "constant"}
+    config = {"lr": 13.0, "clip_norm": 0.0, "optimizer": "sgd", "warmup": 0, "lr_schedule": "constant"}
     log = ran(made(fables[:3000], tmp_path / "a.npz", "rnn", **config))
+    assert log[-2][3] == 6.5  # it went back
     first = made(fables[:3000], tmp_path / "b.npz", "rnn", **config)
     parts = ran(first, 10)
     second = made(fables[:3000], tmp_path / "b.npz", "rnn", **config)

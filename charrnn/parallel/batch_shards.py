@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-SHARD = 16  # sequences in a shard: fixed, because the order of sums depends on it
+LARGEST = 16  # sequences of a shard
+SMALLEST = 8  # below which two halves on two cores would gain little: see docs/training.md
 
 
 def cut(batch: int) -> list[slice]:
-    """A minibatch's shards, by its size alone."""
-    return [slice(start, min(start + SHARD, batch)) for start in range(0, batch, SHARD)]
+    """A minibatch's shards, by its size alone, because the order of sums depends on them.
+
+    Of 16 sequences each; less than two of these are halved, so that a small minibatch is two cores' work too.
+    """
+    size = min(LARGEST, max(SMALLEST, -(-batch // 2)))
+    return [slice(start, min(start + size, batch)) for start in range(0, batch, size)]

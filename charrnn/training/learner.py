@@ -10,7 +10,6 @@ from ..array_types import Array, Ids
 from ..config import TrainConfig
 from ..kernels import optimizers
 from ..model.network import Network
-from ..parallel.batch_shards import SHARD
 from ..parallel.data_parallel import DataParallel
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
@@ -89,8 +88,9 @@ class Learner:
         state = np.zeros(self.state_shape, self.network.flat.dtype)
         for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
             state[rows] = shard.carried
-        shards = self.ranks.bounds(len(self.parallel.cuts))
-        self.ranks.allgather_array(state, [min(shard * SHARD, len(state)) for shard in shards])
+        cuts = self.parallel.cuts
+        starts = [*(rows.start for rows in cuts), len(state)]
+        self.ranks.allgather_array(state, [starts[shard] for shard in self.ranks.bounds(len(cuts))])
         return state
 
     @state.setter

@@ -16,7 +16,7 @@ from ..kernels import optimizers
 from ..model.layout import Layout
 from ..model.network import Network
 from ..model.shard import Shard
-from ..parallel.batch_shards import SHARD, cut
+from ..parallel.batch_shards import cut
 from ..parallel.ranks import ALONE, Ranks
 from ..text.corpus import Corpus
 from ..text.streams import Split, Streams
@@ -118,7 +118,8 @@ class Plan:
         shards = cut(batch_size)
         if len(shards) < ranks.size:
             raise UsageError(
-                f"{ranks.size} processes, but {batch_size} streams are {len(shards)} shards of {SHARD}",
+                f"{ranks.size} processes, but {batch_size} streams are {len(shards)} shards "
+                f"of {shards[0].stop}",
                 f"start {len(shards)} at most, or raise {field('batch_size')} if the text is long enough",
             )
         mine = ranks.part(len(shards), rank)
