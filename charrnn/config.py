@@ -67,6 +67,7 @@ LEARNING_RATES = {
 OPTIMIZERS = tuple(LEARNING_RATES)
 LARGEST_SEED = 10**18 - 1  # that a checkpoint can hold
 SCHEDULES = ("constant", "cosine", "step", "plateau")
+SPANS = ("steps", "time")  # what a schedule runs over
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class TrainConfig:
     optimizer: str = "adam"
     lr: float = 0.0  # 0: by optimizer and hidden size
     lr_schedule: str = "cosine"
+    schedule_over: str = "steps"  # or time: what the schedule spans, max_time if that alone limits the run
     warmup: int = 100  # steps
     weight_decay: float = 0.0
     clip_norm: float = 1.0  # 0: off
@@ -128,6 +130,9 @@ class TrainConfig:
         one_of("unknown", self.unknown, UNKNOWN)
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("lr_schedule", self.lr_schedule, SCHEDULES)
+        one_of("schedule_over", self.schedule_over, SPANS)
+        if self.schedule_over == "time":
+            above("max_time", self.max_time)
 
     def tuned(self, model: ModelConfig) -> TrainConfig:
         """With a learning rate: the one given, or one that suits the optimiser and the hidden size."""

@@ -65,8 +65,10 @@ def named(kind: Any) -> str:
 
 def default(parameter: Any) -> str:
     """As it would be typed; nothing for a flag that is off, and for what the help tells."""
-    value = parameter.default
-    if value is None or value is False or not getattr(parameter, "show_default", True):
+    value, shown = parameter.default, getattr(parameter, "show_default", True)
+    if isinstance(shown, str):
+        return shown
+    if value is None or value is False or not shown:
         return ""
     if value is True:
         return f"`{parameter.opts[0]}`"

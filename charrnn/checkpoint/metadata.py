@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 from ..config import ModelConfig, TrainConfig
@@ -18,10 +19,12 @@ TABLES: dict[str, dict[str, Any]] = {
     "model": asdict(ModelConfig()),
     "training": asdict(TrainConfig()),
     "corpus": dict.fromkeys(("chars", "train", "val", "test", "vocab"), 0) | {"sha256": "", "val_sha256": ""},
+    "test": {"loss": 0.0, "bpc": 0.0, "perplexity": 0.0},
     "metrics": {"step": 0, "epoch": 0.0, "loss": 0.0, "bpc": 0.0, "perplexity": 0.0},
 }
 KINDS: dict[str, Any] = {"format": 0, "version": "", "python": "", "numpy": "", "numba": ""}
-KINDS |= {"level": "", "command": "", "init_sha256": "", "seed": 0, "history": [], "progress": {}, **TABLES}
+KINDS |= {"level": "", "command": "", "commands": [], "init_sha256": "", "fitted": "", "seed": 0}
+KINDS |= {"history": [], "progress": {}, **TABLES}
 
 
 class NewerFormat(Exception):
@@ -66,6 +69,9 @@ def _check(meta: dict[str, Any]) -> None:
             _flat(name, value, TABLES.get(name, {}))
         elif name == "history":
             _check_history(value)
+        elif name == "commands":
+            if not all(type(command) is str for command in value):
+                raise ValueError("its meta has commands that are no texts")
         elif name != "progress" and type(value) not in SCALARS:
             raise ValueError(f"its meta has a {name} of type {type(value).__name__}")
     if unknown := meta["model"].keys() - TABLES["model"].keys():
@@ -91,7 +97,13 @@ def _check_progress(progress: dict[str, Any], evaluated: bool) -> None:
     if best and not best.keys() >= ({"step", "loss"} if evaluated else {"step"}):
         raise ValueError("its progress has a best without step or loss")
     counts = [value for value in progress.values() if type(value) is int]
-    if min(counts, default=0) < 0 or not 0 <= progress.get("lr_scale", 1) <= 1:
+    seconds = [progress.get(name, 0.0) for name in ("seconds", "schedule_s")]
+    if (
+        min(counts, default=0) < 0
+        or not 0 <= progress.get("lr_scale", 1) <= 1
+        or not all(0 <= value < inf for value in seconds)
+        or progress.get("schedule_step", 0) > progress.get("step", 0)
+    ):
         raise ValueError("its progress is beyond what training reaches")
 
 

@@ -21,6 +21,9 @@ class Progress:
     bad: int = 0  # steps in a row that were not learned
     rewinds: int = 0  # since the best model
     pending: bool = False  # an evaluation is due, and was not finished
+    seconds: float = 0.0  # that it took until then, where the schedule spans them
+    schedule_step: int = 0  # where the present schedule of the learning rate began,
+    schedule_s: float = 0.0  # and at which of the seconds
     history: list[list[float]] = field(default_factory=list)  # [step, loss] of evaluations
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,12 +10,10 @@ from threading import Timer
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..scoring.metrics import bits
 from ..system.new_threads import can_start, start
 from ..system.terminal import legible
 from ..training.events import (
@@ -32,21 +29,14 @@ from ..training.events import (
     Start,
     Step,
 )
-from ..training.samples import TEMP
 from .console import COMPILING, SLOW, explain_compiling, note, stderr
-from .run_figures import Figures, duration, says
-from .sparkline import sparkline
+from .run_figures import Figures, duration
+from .run_summary import advice, framed, history, screenshot, summary
 
 PICTURES = 5  # a second, on a terminal
 BAR = 60  # columns: a terminal made narrower would break a longer bar in two
 SAMPLE = 6  # lines of the latest sample, always as many, so that nothing below it moves
 LINE = 5.0  # seconds between lines elsewhere
-ENDED = {
-    "epochs": "all epochs done",
-    "steps": "all steps done",
-    "time": "the time is up",
-    "patience": "validation no longer improves",
-}
 
 
 @contextmanager
@@ -176,6 +166,8 @@ def introduction(start: Start) -> Text:
         f"{corpus['train']:,} characters to train on, {corpus['val']:,} to validate on, "
         f"{corpus['vocab']:,} different"
     )
+    if start.fitted:
+        text.append(f"\n{start.fitted}")
     if start.batch_size < c["batch_size"]:
         text.append(f"\nthe text is short: {start.batch_size} streams in place of {c['batch_size']}")
     if not corpus["val"]:
@@ -204,67 +196,3 @@ def picture(figures: Figures, height: int) -> RenderableType:
     if figures.sample and height > SAMPLE + 10:
         parts.append(framed(figures.sample, height=SAMPLE + 2))
     return Group(*parts)
-
-
-def framed(sample: Sampled, height: int | None = None) -> Panel:
-    """A sample in a frame of its own."""
-    text = Text(legible(sample.text), style="italic")
-    above = Text(f"sample at step {sample.step:,}", style="dim")
-    return Panel(text, title=above, title_align="left", border_style="dim", height=height)
-
-
-def history(figures: Figures) -> Text:
-    """The validation losses so far as a line of blocks, from the first to the latest."""
-    first, last = (f"{bits(loss):.3f}" for loss in (figures.vals[0], figures.vals[-1]))
-    return Text.assemble(f"{first} ", (sparkline(figures.vals, width=36), "cyan"), f" {last} bpc")
-
-
-def screenshot(figures: Figures, end: End) -> Iterator[Panel]:
-    """The end of a run on a terminal: its figures, and the latest sample."""
-    table = Table.grid(padding=(0, 2))
-    for name, value in summary(figures, end):
-        table.add_row(Text(name, style="dim"), value)
-    yield Panel.fit(table, title=title(figures), title_align="left")
-    if figures.sample:
-        yield framed(figures.sample)
-
-
-def title(figures: Figures) -> Text:
-    """What was trained, in a few words."""
-    if not figures.start:
-        return Text()
-    c = figures.start.config
-    return Text(f"{c['cell']}, {c['num_layers']} x {c['hidden_size']} units", style="bold")
-
-
-def summary(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
-    """The end of a run: what was reached."""
-    before = figures.resumed.step if figures.resumed else 0
-    done = figures.step.step if figures.step else before
-    now = f", {figures.steps:,} of them now," if before else ""
-    yield (
-        "ended",
-        Text(f"{ENDED.get(end.reason, end.reason)}: {done:,} steps{now} in {duration(end.train_s)}"),
-    )
-    if figures.steps and end.reason != "diverged":
-        yield "speed", Text(f"{end.chars_per_s:,.0f} characters/s")
-        yield "training", Text(says(figures.loss))
-    if "loss" in end.best:
-        yield "best", Text(says(end.best["loss"]), style="bold")
-    if len(figures.vals) > 1:
-        yield "validations", history(figures)
-    if figures.test:
-        yield "test", Text(says(figures.test.loss))
-
-
-def advice(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
-    """Where the model is, and how to use it."""
-    path, step = figures.best(end) or ("", 0)
-    if path:
-        yield "checkpoint", Text(f"{path} (step {step:,})")
-    if step:  # one that has learned something
-        yield "sample it", Text(f"charrnn sample {shlex.quote(path)} --temp {TEMP}", style="bold")
-    if figures.last and end.reason in ("interrupted", "time"):
-        yield "go on", Text(f"the same command with --resume, from step {figures.last.step:,}")
-    if end.reason == "diverged":
-        yield "start again", Text("the same command with a lower --lr, and --force to replace this run")

@@ -14,32 +14,36 @@ if TYPE_CHECKING:
 
 
 def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
-    """Print data, model, cost and files of the run."""
+    """Print data, model, time and files of the run."""
     ranks.finish()
     if ranks.rank:
         return
     from ..checkpoint.npz import LARGEST
+    from ..training import speed
     from ..training.setup import prepare
-    from .console import note
+    from .console import explain_compiling, note
+    from .run_figures import duration
 
-    setup = prepare(request)
-    for text in setup.notes:
-        note(text, quiet)
+    with explain_compiling(quiet):
+        setup = prepare(request)
+        for text in setup.notes:
+            note(text, quiet)
+        took = speed.seconds(setup.plan)
     plan, names = setup.plan, RunNames.of(request.out)
     plan.of_rank(ranks, 0)  # whether each has something to do
     parts, model, config = plan.corpus, plan.model, plan.config
     looks = f", attention over {model.attention} steps" if model.attention else ""
-    limit = f", or {config.max_time:g} s if that ends first" if config.max_time else ""
+    limit = f"; at most {duration(config.max_time)}" if config.max_time else ""
     beyond = f", more than the {LARGEST / 1e6:,.0f} that it may have" * (plan.saved_nbytes > LARGEST)
     for name, value in (
         ("characters", f"{parts['train']:,} train, {parts['val']:,} val, {parts['test']:,} test"),
         ("vocabulary", f"{parts['vocab']:,}"),
         ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units{looks}, {model.dtype}"),
         ("parameters", f"{plan.layout.size:,}"),
-        ("steps", f"{plan.total_steps:,}, {plan.streams.chunks:,} an epoch{limit}"),
+        ("steps", f"{plan.total_steps:,}, {plan.streams.chunks:,} an epoch"),
         ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),
         ("checkpoint", f"{plan.saved_nbytes / 1e6:,.0f} MB{beyond}"),
-        ("cost", f"{plan.flops * plan.total_steps:.2g} flops"),
+        ("time", f"{duration(took)} on this machine, by some steps and validations now{limit}"),
         ("output", f"{names.best}, {names.last.name}, {name_of(log, 'stdout')}"),
     ):
         print(f"{name:<11} {value}")

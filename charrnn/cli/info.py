@@ -45,6 +45,8 @@ def for_people(facts: dict[str, Any]) -> dict[str, Any]:
             shown[name] = {key: value for key, value in facts[name].items() if key not in told}
     if losses := validation_losses(facts):
         shown["history"] = f"{sparkline(losses)}  validation {losses[0]:.3f} to {losses[-1]:.3f}"
+    if isinstance(commands := shown.pop("commands", None), list) and commands:
+        shown["command"] = [str(command) for command in commands]
     return shown
 
 
@@ -63,6 +65,9 @@ def lines(facts: dict[str, Any]) -> list[str]:
         if isinstance(value, dict):
             shown.append(name)
             shown += [f"  {key:<20}  {plain(entry)}" for key, entry in value.items()]
+        elif name == "command" and isinstance(value, list):
+            names = [name, *["then"] * (len(value) - 1)]
+            shown += [f"{each:<22}  {plain(command)}" for each, command in zip(names, value, strict=True)]
         elif value not in ([], {}, ""):
             shown.append(f"{name:<22}  {plain(value)}")
     return shown

@@ -9,6 +9,8 @@ import typer
 
 from ..config import DTYPES, ENCODING_ERRORS, one_of
 
+FITTED = "fitted to the text"
+
 
 def option(group: str, text: str, *names: str, choices: Sequence[str] = (), **more: Any) -> Any:
     """An option in a group of --help.  choices: any other value is refused, and a shell completes these."""
@@ -16,6 +18,11 @@ def option(group: str, text: str, *names: str, choices: Sequence[str] = (), **mo
         more["autocompletion"] = lambda: [*choices]
         more["callback"] = _only(choices)
     return typer.Option(*names, help=text, rich_help_panel=group, **more)
+
+
+def fitted_option(group: str, text: str) -> Any:
+    """One that, when it is not given, follows from the text: training/fitting.py."""
+    return option(group, text, show_default=FITTED)
 
 
 def encoding_errors_option(group: str) -> Any:

@@ -24,7 +24,7 @@ from ..parallel.ranks import current
 from ..system.stdio import name_of
 from .dry_run import show
 from .file_checks import refuse_folder, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
-from .options import encoding_errors_option, option
+from .options import encoding_errors_option, fitted_option, option
 from .training_run import train as run
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
@@ -60,15 +60,16 @@ def train(
     cell: Annotated[
         str, option("Model", f"One of {', '.join(cells.names())}.", choices=cells.names())
     ] = MODEL.cell,
-    hidden_size: Annotated[int, option("Model", "Hidden units of a layer.")] = MODEL.hidden_size,
-    num_layers: Annotated[int, option("Model", "Recurrent layers, stacked.")] = MODEL.num_layers,
+    hidden_size: Annotated[int | None, fitted_option("Model", "Hidden units of a layer.")] = None,
+    num_layers: Annotated[int | None, fitted_option("Model", "Recurrent layers, stacked.")] = None,
     embed_size: Annotated[int, option("Model", "Size of an embedding; 0: one-hot.")] = MODEL.embed_size,
     dropout: Annotated[
-        float, option("Model", "Share of each layer's outputs set to 0 in training.")
-    ] = MODEL.dropout,
+        float | None, fitted_option("Model", "Share of each layer's outputs set to 0 in training.")
+    ] = None,
     attention: Annotated[
-        int, option("Model", "Outputs of the last layer that each step looks back on; 0: off.")
-    ] = MODEL.attention,
+        int | None,
+        fitted_option("Model", "Outputs of the last layer that each step looks back on; 0: off."),
+    ] = None,
     dtype: Annotated[
         str,
         option(
@@ -97,12 +98,14 @@ def train(
         float, option("Optimisation", "Share of true inputs; the rest are the model's own predictions.")
     ] = TRAIN.teacher_forcing,
     seq_len: Annotated[int, option("Optimisation", "Characters of a chunk of BPTT.")] = TRAIN.seq_len,
-    batch_size: Annotated[int, option("Optimisation", "Streams read side by side.")] = TRAIN.batch_size,
-    epochs: Annotated[float, option("Budget", "Passes over the text.")] = TRAIN.epochs,
+    batch_size: Annotated[int | None, fitted_option("Optimisation", "Streams read side by side.")] = None,
+    epochs: Annotated[float | None, fitted_option("Budget", "Passes over the text.")] = None,
     max_steps: Annotated[
         int, option("Budget", "Updates at most; 0: as many as epochs take.")
     ] = TRAIN.max_steps,
-    max_time: Annotated[str, option("Budget", "For example 90s, 10m, 2h; 0: no limit.")] = "0",
+    max_time: Annotated[
+        str, option("Budget", "For example 90s, 10m, 2h; alone, the schedule spans it; 0: no limit.")
+    ] = "0",
     patience: Annotated[
         int, option("Budget", "Evaluations without a better one, then stop; 0: never.")
     ] = TRAIN.patience,
@@ -144,8 +147,9 @@ def train(
     ranks = current()
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
     values = context.params | {"max_time": seconds(max_time)}
-    model = ModelConfig(**{name: values[name] for name in vars(MODEL)})
-    config = TrainConfig(**{name: values[name] for name in vars(TRAIN)})
+    values = {name: value for name, value in values.items() if value is not None}
+    model = ModelConfig(**{name: values[name] for name in vars(MODEL).keys() & values.keys()})
+    config = TrainConfig(**{name: values[name] for name in vars(TRAIN).keys() & values.keys()})
     kind = f"from-{without_ending(init_from).name}" if init_from else cell + "-bytes" * (level == "byte")
     if out and not ranks.rank:
         refuse_folder(out)  # beside which NAME.npz would stand

@@ -66,9 +66,10 @@ def _trainer(request: Request, command: list[str], quiet: bool, ranks: Ranks) ->
     if ranks.rank:
         return Trainer(ranks.scatter(None), request.out, ranks=ranks)
     from ..training.setup import prepare
-    from .console import note
+    from .console import explain_compiling, note
 
-    setup = prepare(request)
+    with explain_compiling(quiet):  # to see how fast the machine is
+        setup = prepare(request)
     for text in setup.notes:
         note(text, quiet)
     return Trainer(
@@ -77,6 +78,8 @@ def _trainer(request: Request, command: list[str], quiet: bool, ranks: Ranks) ->
         network=setup.network,
         command=command,
         init_sha256=setup.init_sha256,
+        earlier_commands=setup.earlier_commands,
+        fitted=setup.fitted,
         ranks=ranks,
     )
 
@@ -85,11 +88,13 @@ def _nothing_left(trainer: Trainer, quiet: bool) -> bool:
     """Whether no step is left, which is said; to run then makes up for an evaluation that a kill took."""
     from .console import note
 
-    step, total = trainer.progress.step, trainer.plan.total_steps
-    if step < total:
+    reason = trainer.budget.reason_to_end(trainer.progress, stopped=False)
+    if reason not in ("epochs", "steps", "time"):
         return False
-    more = "--max-steps" if trainer.config.max_steps == total else "--epochs"
-    note(f"nothing left to do: {step:,} of {total:,} steps are done; to go on, raise {more}", quiet)
+    step, total = trainer.progress.step, trainer.plan.total_steps
+    done = "its time is up" if reason == "time" else f"{step:,} of {total:,} steps are done"
+    more = {"epochs": "--epochs", "steps": "--max-steps", "time": "--max-time"}[reason]
+    note(f"nothing left to do: {done}; to go on, with a learning rate that begins anew, raise {more}", quiet)
     return True
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 class Clock:
     """Seconds of this process spent in training steps, apart from compiling, evaluating and saving."""
 
+    before: float = 0.0  # seconds of earlier processes of the run, like elapsed_s
     started: float = field(default_factory=time.perf_counter)
     compile_s: float = 0.0
     train_s: float = 0.0

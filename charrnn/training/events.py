@@ -32,6 +32,7 @@ class Start(Event):
     total_steps: int
     steps_per_epoch: int
     ranks: int = 1  # see ranks.py
+    fitted: str = ""  # the options that follow from the text, in a sentence
 
 
 @dataclass(frozen=True)

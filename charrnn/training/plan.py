@@ -26,6 +26,18 @@ from .stream_restarts import Restarts
 SAVE = 6e12  # flops between saves: about a minute of them, counted in steps so that no clock decides
 
 
+def chunks(config: TrainConfig, characters: int) -> int:
+    """Steps of an epoch on a text of so many characters to train on."""
+    text = np.broadcast_to(np.uint8(0), max(0, characters))  # of which the length alone matters
+    return Streams.of(text, config.batch_size, config.seq_len).chunks
+
+
+def steps_in(config: TrainConfig, chunks: int) -> int:
+    """Of a whole run, whose epochs have so many chunks."""
+    steps = max(1, round(config.epochs * chunks))
+    return min(steps, config.max_steps) if config.max_steps else steps
+
+
 @dataclass(frozen=True)
 class RankPlan:
     """A run as one rank sees it: of the text, the streams of its shards."""
@@ -80,8 +92,7 @@ class Plan:
 
     @property
     def total_steps(self) -> int:
-        steps = max(1, round(self.config.epochs * self.streams.chunks))
-        return min(steps, self.config.max_steps) if self.config.max_steps else steps
+        return steps_in(self.config, self.streams.chunks)
 
     @property
     def flops(self) -> int:

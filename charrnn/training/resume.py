@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..checkpoint.checkpoint import VERSIONS, Checkpoint
 from ..checkpoint.names import RunNames
 from ..checkpoint.reading import load
+from ..config import TrainConfig
 from ..errors import CheckpointError, UsageError, field
+from .changeable_options import RESUMED, saved_or_given
+from .plan import chunks, steps_in
 
 # of options that the oldest checkpoints do not name: what they then did
 OLDEST = {"encoding_errors": "strict", "join": "nothing"}
@@ -56,3 +60,58 @@ def refuse_other_texts(ours: Mapping[str, Any], theirs: Mapping[str, Any], last:
                 f"resume with the same corpus and {field('val')}, or fine-tune on others with "
                 f"{field('init_from')}",
             )
+
+
+def options(saved: Checkpoint, config: TrainConfig, given: Collection[str]) -> TrainConfig:
+    """The saved options, but those given that may change; of a run that has ended the learning rate, too.
+
+    Errors: UsageError.
+    """
+    before, free = _config(saved), RESUMED | {"lr"} if _has_ended(saved) else RESUMED
+    table = OLDEST | saved.meta.get("training", {})
+    config = saved_or_given("training", config, table, given, free)
+    if {"epochs", "max_steps"} & {*given}:
+        config = replace(config, schedule_over="steps")
+    limited = steps_in(before, _chunks(saved)) == before.max_steps
+    if limited and "max_steps" in given and "epochs" not in given:  # as many epochs as they take
+        config = replace(config, epochs=max(before.epochs, config.max_steps / _chunks(saved)))
+    return config
+
+
+def anything_left(saved: Checkpoint, config: TrainConfig, total_steps: int) -> bool:
+    """Whether a budget has something left for a run."""
+    progress = saved.meta["progress"]
+    if config.schedule_over == "time" and progress.get("seconds", 0.0) >= config.max_time:
+        return False
+    return bool(progress["step"] < total_steps)
+
+
+def begin_again(saved: Checkpoint, config: TrainConfig) -> str:
+    """Give a run that had ended, and is to go on, a schedule of its own for what comes; say so, or nothing.
+
+    The schedule that it began with, stretched to the new end, would jump to a rate far above the last one
+    and have less time to come down: docs/training.md has the figures.
+    """
+    if not _has_ended(saved) or config.lr_schedule in ("constant", "plateau"):
+        return ""
+    progress = saved.meta["progress"]
+    progress |= {"schedule_step": progress["step"], "schedule_s": progress.get("seconds", 0.0)}
+    return f"the run had ended: the learning rate begins anew at {config.lr:g}, and falls until the new end"
+
+
+def _has_ended(saved: Checkpoint) -> bool:
+    """Whether its budget is used up, so that its learning rate has come down."""
+    if not saved.meta.keys() >= {"training", "corpus", "progress"}:
+        return False
+    config = _config(saved)
+    return not anything_left(saved, config, steps_in(config, _chunks(saved)))
+
+
+def _config(saved: Checkpoint) -> TrainConfig:
+    known = {each.name for each in fields(TrainConfig)}
+    options = saved.meta.get("training", {})
+    return TrainConfig(**{name: value for name, value in options.items() if name in known})
+
+
+def _chunks(saved: Checkpoint) -> int:
+    return chunks(_config(saved), saved.meta.get("corpus", {}).get("train", 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,12 @@ class RunFiles:
         flat = np.empty_like(now.flat) if self._ranks.rank else load(self.names.best).network.flat
         self._ranks.broadcast_array(flat)
         return Network(now.config, now.vocab_size, flat)
+
+    def add_test(self, figures: dict[str, float]) -> None:
+        """Write the best model's test score into its file.  Errors: CheckpointError."""
+        if not self._ranks.rank:
+            best = load(self.names.best)
+            save(self.names.best, replace(best, meta=best.meta | {"test": figures}))
 
     def load_last(self) -> Checkpoint | None:
         """NAME.last.npz, for rank 0.  Errors: CheckpointError."""

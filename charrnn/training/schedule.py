@@ -28,7 +28,10 @@ def step(progress: float) -> float:
 BY_NAME = {"constant": constant, "cosine": cosine, "step": step, "plateau": constant}
 
 
-def rate(config: TrainConfig, done: int, total: int) -> float:
-    """The learning rate of the next step, after `done` of `total` steps; a warm-up takes a tenth at most."""
+def rate(config: TrainConfig, done: int, total: int, progress: float) -> float:
+    """The learning rate of the next step, after `done` of `total` steps; a warm-up takes a tenth at most.
+
+    progress: the share of the budget that is used up, of steps or of time.
+    """
     warm = min(1.0, (done + 1) / max(1, min(config.warmup, total // 10)))
-    return config.lr * warm * BY_NAME[config.lr_schedule](done / total)
+    return config.lr * warm * BY_NAME[config.lr_schedule](progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..array_types import Ids
@@ -13,9 +13,12 @@ from ..errors import TextError
 from ..model.network import Network, arithmetic_note, refuse_without_bfloat16
 from ..text import corpus
 from ..text.notes import Notes
+from ..text.streams import Split
 from ..text.vocabulary import Vocabulary
-from . import finetune, resume
-from .changeable_options import FINE_TUNED, RESUMED, saved_or_given
+from . import finetune, resume, speed
+from .changeable_options import FINE_TUNED, saved_or_given
+from .commands import commands_of
+from .fitting import described, fitted
 from .plan import Plan
 
 
@@ -42,6 +45,8 @@ class Setup:
     network: Network | None  # to start from; None: an untrained one
     init_sha256: str = ""  # digest of the checkpoint that is fine-tuned
     notes: list[str] = field(default_factory=list)  # what the user should know
+    earlier_commands: list[str] = field(default_factory=list)  # that made it
+    fitted: str = ""  # the options that were fitted to the text, in a sentence
 
 
 def prepare(request: Request) -> Setup:
@@ -58,8 +63,7 @@ def prepare(request: Request) -> Setup:
         if request.init_from:
             resume.refuse_another_start(saved, request.init_from, init_sha256, request.out)
         model = saved_or_given("model", model, saved.meta["model"], request.given, ())
-        options = resume.OLDEST | saved.meta.get("training", {})
-        config = saved_or_given("training", config, options, request.given, RESUMED)
+        config = resume.options(saved, config, request.given)
     text = corpus.load(
         request.corpus, config.encoding, config.level, config.encoding_errors, config.join, of_texts
     )
@@ -74,8 +78,33 @@ def prepare(request: Request) -> Setup:
         val, note = _validation(request.val, text.vocabulary, config, of_texts)
         notes.append(note)
     notes += of_texts
+    fitted = str(saved.meta.get("fitted", "")) if saved else ""
+    if not saved:
+        given = {*request.given, *(vars(model) if start else ())}
+        model, config, fitted = _fitted(text, model, config, given, val)
     plan = Plan.of(text, model, config, val)
-    return Setup(plan, network, init_sha256, [note for note in notes if note])
+    commands = commands_of(start) if start else []
+    return Setup(plan, network, init_sha256, [note for note in notes if note], commands, fitted)
+
+
+def _fitted(
+    text: corpus.Corpus, model: ModelConfig, config: TrainConfig, given: Collection[str], val: Ids | None
+) -> tuple[ModelConfig, TrainConfig, str]:
+    """Options that suit the text, and a sentence that names them."""
+    fraction = 0.0 if val is not None else config.val_fraction
+    characters = len(Split.of(text.ids, fraction, config.test_fraction).train)
+
+    rate = 0.0  # flops a second: that of one model is near that of another
+
+    def epochs_in_time(model: ModelConfig, config: TrainConfig) -> float:
+        nonlocal rate
+        one = Plan.of(text, model, replace(config, epochs=1.0), val)
+        flops = one.flops * one.total_steps
+        rate = rate or flops / speed.seconds(one)
+        return config.max_time * rate / flops
+
+    model, config = fitted(model, config, given, characters, epochs_in_time)
+    return model, config, described(model, config, given, characters)
 
 
 def _validation(path: Path, vocabulary: Vocabulary, config: TrainConfig, notes: Notes) -> tuple[Ids, str]:

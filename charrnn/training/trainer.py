@@ -6,7 +6,7 @@ import math
 import shlex
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -25,15 +25,16 @@ from ..parallel.threads import Team
 from ..scoring.metrics import Metrics, bits, perplexity
 from ..scoring.reader import evaluate
 from ..version import __version__
-from . import events, schedule
+from . import events
+from .budget import Budget
 from .clock import Clock
+from .commands import commands_of, newest
 from .compile_kernels import calls, compile_kernels
 from .learner import Learner
 from .plan import RankPlan
-from .resume import refuse_other_texts
+from .resume import anything_left, begin_again, refuse_other_texts
 from .run_files import RunFiles
 from .samples import sampled
-from .stopping import REASONS, reason_to_end
 
 BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
 REWINDS = 5  # until it gives up
@@ -52,12 +53,15 @@ class Trainer:
         *,
         network: Network | None = None,
         command: list[str] | None = None,
+        earlier_commands: Sequence[str] = (),
         init_sha256: str = "",
+        fitted: str = "",
         ranks: Ranks = ALONE,
     ):
         """out: where the best model goes, NAME.npz; what is needed to go on goes beside it (RunNames).
 
-        network: start from its weights, of which init_sha256 is a digest; rank 0's are everyone's.
+        network: start from its weights, which earlier_commands made and of which init_sha256 is a digest;
+        rank 0's are everyone's.  fitted: the options that follow from the text, in a sentence.
         """
         self.plan, self.config, self.ranks = plan, plan.config, ranks
         self.network = network or Network(plan.model, len(plan.vocabulary), seed=self.config.seed)
@@ -66,17 +70,20 @@ class Trainer:
             self.network, plan.global_batch_size, plan.streams.longest, self.config, self.team, ranks
         )
         self.learner.spread()
-        self.progress = Progress()
+        self.progress, self.clock = Progress(), Clock()
+        self.budget = Budget(plan, ranks, self.clock)
         self._stopped = self._saved = False
-        meta = self._meta(command or sys.argv, init_sha256)
+        meta = self._meta(shlex.join(command or sys.argv), earlier_commands, init_sha256)
+        meta["fitted"] = fitted
         self.files = RunFiles(RunNames.of(out), self.learner, plan.vocabulary, meta)
 
-    def _meta(self, command: list[str], init_sha256: str) -> dict[str, Any]:
+    def _meta(self, command: str, earlier: Sequence[str], init_sha256: str) -> dict[str, Any]:
         return {
             "training": asdict(self.config),
             "corpus": self.plan.corpus,
             "seed": self.config.seed,
-            "command": shlex.join(command),
+            "command": command,
+            "commands": newest([*earlier, command]),
             "init_sha256": init_sha256,
         }
 
@@ -93,12 +100,17 @@ class Trainer:
 
         Errors: CheckpointError; UsageError where texts differ.
         """
+        again = ""
         if saved := self.files.load_last():
             refuse_other_texts(self.plan.corpus, saved.meta.get("corpus", {}), self.files.names.last)
+            now, commands = self.files.meta["commands"][-1], commands_of(saved)
+            if anything_left(saved, self.config, self.plan.total_steps):
+                again, commands = begin_again(saved, self.config), [*commands, now]
             self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
+            self.files.meta["commands"] = newest(commands)
         self.progress = self.files.restore(saved)
-        self._saved = True
-        return self.files.without_best(self.progress)
+        self.clock.before, self._saved = self.progress.seconds, True
+        return "; ".join(filter(None, (self.files.without_best(self.progress), again)))
 
     def run(self) -> Iterator[events.Event]:
         """Train to the end of the budget.  Errors: DivergedError, CheckpointError."""
@@ -107,18 +119,18 @@ class Trainer:
                 yield self._start()
                 if self._saved:
                     yield events.Resumed(self.progress.step, str(self.files.names.last))
-                clock = Clock()
+                self.clock.started = time.perf_counter()
                 compile_kernels(self.network.config, self.config)
-                clock.compile_s = time.perf_counter() - clock.started
-            yield events.Compiled(clock.compile_s)
+                self.clock.compile_s = time.perf_counter() - self.clock.started
+            yield events.Compiled(self.clock.compile_s)
             if not self._saved:
                 self.files.remove_kept(0, 0)
                 yield from self._save_last()
                 self.files.remove_best()  # of an older run, which this one overwrites
-            reason = yield from self._steps(clock)
-            yield from self._finish(clock, reason)
+            reason = yield from self._steps()
+            yield from self._finish(reason)
         except DivergedError:
-            yield self._end(clock, "diverged")
+            yield self._end("diverged")
             raise
         finally:
             self.team.close()
@@ -139,15 +151,16 @@ class Trainer:
             batch_size=self.plan.global_batch_size,
             total_steps=self.plan.total_steps,
             steps_per_epoch=self.plan.streams.chunks,
+            fitted=self.files.meta["fitted"],
         )
 
-    def _steps(self, clock: Clock) -> Generator[events.Event, None, str]:
+    def _steps(self) -> Generator[events.Event, None, str]:
         """Returns why it ended."""
         config = self.config
         eval_every = config.eval_every or self.plan.streams.chunks
-        while not (reason := self._reason_to_end(clock)):
+        while not (reason := self.budget.reason_to_end(self.progress, self._stopped)):
             if not self.progress.pending:
-                learned = yield from self._train(clock)
+                learned = yield from self._train()
                 if not learned:
                     continue
                 wanted = config.sample_every and not self.ranks.rank
@@ -160,17 +173,12 @@ class Trainer:
                 yield from self._rewind(math.nan)
                 continue
             if due:
-                yield from self._evaluate(clock)
+                yield from self._evaluate()
             if save and not self.progress.bad:
                 yield from self._save_last()
         return reason
 
-    def _reason_to_end(self, clock: Clock) -> str:
-        """The strongest of all ranks': the clock and signals are each one's own."""
-        mine = "interrupted" if self._stopped else reason_to_end(self.plan, self.progress, clock.elapsed_s)
-        return REASONS[self.ranks.allreduce_max(REASONS.index(mine))]
-
-    def _train(self, clock: Clock) -> Generator[events.Event, None, bool]:
+    def _train(self) -> Generator[events.Event, None, bool]:
         """One step of truncated BPTT; returns whether it was learned."""
         begun, progress, streams = time.perf_counter(), self.progress, self.plan.streams
         chunk = progress.step % streams.chunks
@@ -178,15 +186,15 @@ class Trainer:
             self.learner.reset()
         self.learner.restart(self._restarting())
         inputs, targets = streams.chunk(chunk)
-        lr = progress.lr_scale * schedule.rate(self.config, progress.step, self.plan.total_steps)
+        lr = self.budget.rate(progress)
         loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step, progress.updates)
         progress.step += 1
         progress.updates += learned
         chars = self.plan.global_batch_size * inputs.shape[1]
         progress.chars += chars
         seconds = time.perf_counter() - begun
-        clock.train_s += seconds
-        clock.chars += chars
+        self.clock.train_s += seconds
+        self.clock.chars += chars
         if not learned:
             progress.bad += 1
             yield events.Skipped(progress.step, loss, norm)
@@ -202,7 +210,7 @@ class Trainer:
             lr=lr,
             grad_norm=norm,
             chars_per_s=chars / seconds,
-            elapsed_s=clock.elapsed_s,
+            elapsed_s=self.clock.elapsed_s,
         )
         return True
 
@@ -219,6 +227,7 @@ class Trainer:
         self.progress = self.files.restore(self.files.load_last())
         self.progress.best, self.progress.stale = progress.best, progress.stale
         self.progress.lr_scale, self.progress.rewinds = progress.lr_scale / 2, progress.rewinds + 1
+        self.progress.schedule_step, self.progress.schedule_s = progress.schedule_step, progress.schedule_s
         self.progress.bad = 0
         yield events.Rewound(self.progress.step, self.progress.lr_scale)
         yield from self._save_last()
@@ -235,7 +244,7 @@ class Trainer:
             f"start again with a lower {field('lr')} (it was {self.config.lr:g}) or {field('clip_norm')}",
         )
 
-    def _evaluate(self, clock: Clock) -> Iterator[events.Event]:
+    def _evaluate(self) -> Iterator[events.Event]:
         """Validation; the best model so far is saved.  Without a validation text, the last is."""
         progress, figures = self.progress, {}
         progress.pending = True
@@ -245,7 +254,8 @@ class Trainer:
             if metrics is None:
                 return
             figures = _figures(metrics.loss)
-            yield events.Evaluated(progress.step, self.epoch, "val", **figures, elapsed_s=clock.elapsed_s)
+            seconds = self.clock.elapsed_s
+            yield events.Evaluated(progress.step, self.epoch, "val", **figures, elapsed_s=seconds)
             if not (math.isfinite(metrics.loss) or progress.best):
                 raise DivergedError(
                     f"training diverged: at step {progress.step} the model overflows on the validation text",
@@ -262,12 +272,13 @@ class Trainer:
         progress.best = {"step": progress.step, "epoch": self.epoch} | figures
         yield self.files.save_best(progress)
 
-    def _test(self, clock: Clock) -> Iterator[events.Event]:
+    def _test(self) -> Iterator[events.Event]:
         yield events.Evaluating("test")
         if metrics := self._metrics(self.files.best(), self.plan.split.test):
             figures = _figures(metrics.loss)
+            self.files.add_test(figures)
             yield events.Evaluated(
-                self.progress.step, self.epoch, "test", **figures, elapsed_s=clock.elapsed_s
+                self.progress.step, self.epoch, "test", **figures, elapsed_s=self.clock.elapsed_s
             )
 
     def _metrics(self, network: Network, ids: Ids) -> Metrics | None:
@@ -275,6 +286,7 @@ class Trainer:
         return evaluate(network, ids, self.team, lambda: self._stopped, self.ranks)
 
     def _save_last(self) -> Iterator[events.Event]:
+        self.progress.seconds = self.budget.seconds
         yield from self.files.save_last(self.progress)
         self._saved = True
 
@@ -285,7 +297,7 @@ class Trainer:
             model, step = load(self.files.names.best), self.progress.best["step"]
         return events.Sampled(step, sampled(model, self.config.seed))
 
-    def _finish(self, clock: Clock, reason: str) -> Iterator[events.Event]:
+    def _finish(self, reason: str) -> Iterator[events.Event]:
         """The last save; then, unless someone waits, the last evaluation; the test, by the best model.
 
         An evaluation that is not on schedule comes after the save, so that a resumed run knows nothing of it.
@@ -294,20 +306,20 @@ class Trainer:
         if self.files.finite():
             yield from self._save_last()
         if reason != "interrupted" and not evaluated:
-            yield from self._evaluate(clock)
+            yield from self._evaluate()
         elif not self.progress.best or not self.plan.corpus["val"]:
             yield self.files.save_best(self.progress)
         if self.plan.corpus["test"] and reason != "interrupted":
-            yield from self._test(clock)
-        yield self._end(clock, reason)
+            yield from self._test()
+        yield self._end(reason)
 
-    def _end(self, clock: Clock, reason: str) -> events.Event:
+    def _end(self, reason: str) -> events.Event:
         return events.End(
             reason=reason,
             best=self.progress.best,
-            compile_s=clock.compile_s,
-            train_s=clock.train_s,
-            chars_per_s=clock.chars_per_s,
+            compile_s=self.clock.compile_s,
+            train_s=self.clock.train_s,
+            chars_per_s=self.clock.chars_per_s,
         )
 
 

@@ -1,0 +1,115 @@
+"""Options that were not given, fitted to the text's length and to the budget.
+
+docs/training.md has the figures behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, fields, replace
+from math import inf, log2, sqrt
+from typing import Any
+
+from ..config import ModelConfig, TrainConfig
+from .changeable_options import Config
+from .plan import chunks
+
+EpochsInTime = Callable[[ModelConfig, TrainConfig], float]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What did well for a text of so many characters to train on, or fewer."""
+
+    characters: float
+    hidden_size: int
+    num_layers: int
+    dropout: float
+    attention: int
+    batch_size: int
+    epochs: float
+
+
+FITS = (
+    Fit(40e3, 128, 1, 0.6, 0, 4, 24),
+    Fit(80e3, 256, 1, 0.5, 0, 8, 20),
+    Fit(200e3, 256, 2, 0.3, 0, 16, 12),
+    Fit(600e3, 256, 2, 0.3, 0, 16, 12),
+    Fit(2e6, 256, 2, 0.3, 64, 32, 12),
+    Fit(8e6, 256, 2, 0.2, 64, 64, 8),
+    Fit(30e6, 384, 2, 0.1, 64, 64, 2),
+    Fit(inf, 384, 2, 0.0, 64, 64, 1),
+)
+MOST_DROPOUT = 0.7
+SIZES = ((128, 1), (256, 1), (256, 2), (384, 2), (512, 2))  # hidden size and layers, to choose from by time
+FEWEST, MOST = 0.25, 2.0  # of the usual epochs: with fewer a smaller model gets further, with more a larger
+
+
+def fitted(
+    model: ModelConfig,
+    config: TrainConfig,
+    given: Collection[str],
+    characters: int,
+    epochs_in_time: EpochsInTime,
+) -> tuple[ModelConfig, TrainConfig]:
+    """With the options that were not given set for a text of so many characters to train on.
+
+    epochs_in_time: how many a model gets in max_time; asked where that alone is the limit.
+    """
+    fit = next(fit for fit in FITS if characters <= fit.characters)
+    if config.max_time and not {"epochs", "max_steps"} & {*given}:
+        config = replace(config, schedule_over="time")
+        fit = _in_time(fit, model, config, given, epochs_in_time)
+    elif "epochs" in given:
+        fit = _budgeted(fit, config.epochs)
+    elif config.max_steps:
+        fit = _budgeted(fit, config.max_steps / chunks(_with(config, fit, given), characters))
+    return _with(model, fit, given), _with(config, fit, given)
+
+
+def _with(config: Config, fit: Fit, given: Collection[str]) -> Config:
+    values: dict[str, Any] = {
+        name: value
+        for name, value in asdict(fit).items()
+        if name not in given and name in {each.name for each in fields(config)}
+    }
+    return replace(config, **values)
+
+
+def _budgeted(fit: Fit, epochs: float) -> Fit:
+    """For another number of epochs: with more of them dropout pays more."""
+    ratio = epochs / fit.epochs
+    dropout = fit.dropout * sqrt(ratio) if ratio < 1 else min(MOST_DROPOUT, fit.dropout + 0.1 * log2(ratio))
+    return replace(fit, epochs=epochs, dropout=round(dropout, 2))
+
+
+def _in_time(
+    fit: Fit, model: ModelConfig, config: TrainConfig, given: Collection[str], epochs_in_time: EpochsInTime
+) -> Fit:
+    """A larger model where there is time for many more epochs than usual, a smaller one where not."""
+
+    def epochs(each: Fit) -> float:
+        return epochs_in_time(_with(model, each, given), _with(config, each, given))
+
+    sizes = [replace(fit, hidden_size=hidden, num_layers=layers) for hidden, layers in SIZES]
+    usual = SIZES.index((fit.hidden_size, fit.num_layers))
+    at = usual
+    while at and epochs(sizes[at]) < FEWEST * fit.epochs:
+        at -= 1
+    while at + 1 < len(sizes) and at >= usual and epochs(sizes[at + 1]) >= MOST * fit.epochs:
+        at += 1
+    return _budgeted(sizes[at], epochs(sizes[at]))
+
+
+def described(model: ModelConfig, config: TrainConfig, given: Collection[str], characters: int) -> str:
+    """The options that were not given, in a sentence; nothing where all were."""
+    parts = {
+        "hidden_size": f"{model.hidden_size} units",
+        "num_layers": f"{model.num_layers} layer{'s' * (model.num_layers > 1)}",
+        "attention": f"attention {model.attention}",
+        "dropout": f"dropout {model.dropout:g}",
+        "batch_size": f"batch {config.batch_size}",
+        "epochs": f"{config.epochs:.3g} epochs",
+    }
+    chosen = ", ".join(text for name, text in parts.items() if name not in given)
+    return f"{chosen}: fitted to {characters:,} characters" if chosen else ""
