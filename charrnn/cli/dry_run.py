@@ -39,6 +39,7 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
         ("characters", f"{parts['train']:,} train, {parts['val']:,} val, {parts['test']:,} test"),
         ("vocabulary", f"{parts['vocab']:,}"),
         ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units{looks}, {model.dtype}"),
+        ("fitted", setup.fitted),
         ("parameters", f"{plan.layout.size:,}"),
         ("steps", f"{plan.total_steps:,}, {plan.streams.chunks:,} an epoch"),
         ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),
@@ -46,4 +47,5 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
         ("time", f"{duration(took)} on this machine, by some steps and validations now{limit}"),
         ("output", f"{names.best}, {names.last.name}, {name_of(log, 'stdout')}"),
     ):
-        print(f"{name:<11} {value}")
+        if value:
+            print(f"{name:<11} {value}")

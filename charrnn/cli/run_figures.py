@@ -112,7 +112,8 @@ class Figures:
         seconds, total = step.elapsed_s, start.total_steps
         by_steps = seconds / self.steps * (total - step.step), step.step / total
         limit = start.config["max_time"]
-        return min(by_steps, (max(0.0, limit - seconds), seconds / limit)) if limit else by_steps
+        spent = seconds + (self.resumed.seconds if self.resumed else 0.0)
+        return min(by_steps, (max(0.0, limit - spent), spent / limit)) if limit else by_steps
 
     def rows(self) -> list[Words]:
         """Three figures a row: a table that fits into 60 columns; before the first step what runs."""

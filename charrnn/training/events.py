@@ -86,6 +86,7 @@ class Resumed(Event):
     name = "resumed"
     step: int
     path: str
+    seconds: float = 0.0  # that the run took before, where its schedule spans them
 
 
 @dataclass(frozen=True)

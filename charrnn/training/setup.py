@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from math import log2
 from pathlib import Path
 
 from ..array_types import Ids
 from ..checkpoint.reading import load
 from ..config import ModelConfig, TrainConfig
 from ..errors import TextError
+from ..errors import field as option
 from ..model.network import Network, arithmetic_note, refuse_without_bfloat16
 from ..text import corpus
 from ..text.notes import Notes
@@ -20,6 +22,8 @@ from .changeable_options import FINE_TUNED, saved_or_given
 from .commands import commands_of
 from .fitting import described, fitted
 from .plan import Plan
+
+ENOUGH = 100  # updates an epoch; 300,000 characters have 66 of 64 x 64, which cost them much
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ def prepare(request: Request) -> Setup:
         given = {*request.given, *(vars(model) if start else ())}
         model, config, fitted = _fitted(text, model, config, given, val)
     plan = Plan.of(text, model, config, val)
+    if "batch_size" in request.given and not saved:
+        notes.append(_few_updates(plan))
     commands = commands_of(start) if start else []
     return Setup(plan, network, init_sha256, [note for note in notes if note], commands, fitted)
 
@@ -115,3 +121,15 @@ def _validation(path: Path, vocabulary: Vocabulary, config: TrainConfig, notes: 
     if len(ids) < 2:
         raise TextError(f"{path} has {len(ids)} characters", "validation needs at least 2")
     return ids, f"{path}: {skipped:,} characters that training never saw were left out" if skipped else ""
+
+
+def _few_updates(plan: Plan) -> str:
+    """What to do where large minibatches leave an epoch few updates; nothing where there are enough."""
+    updates, batch_size = plan.streams.chunks, plan.streams.batch_size
+    smaller = max(1, 2 ** int(log2(max(1, batch_size * updates / ENOUGH))))
+    if updates >= ENOUGH or smaller >= batch_size:
+        return ""
+    return (
+        f"an epoch has {updates} update{'s' * (updates > 1)} alone, of {batch_size} streams: "
+        f"a model learns more from many small ones, for example {option('batch_size', str(smaller))}"
+    )

@@ -118,7 +118,7 @@ class Trainer:
             with self._helped():
                 yield self._start()
                 if self._saved:
-                    yield events.Resumed(self.progress.step, str(self.files.names.last))
+                    yield events.Resumed(self.progress.step, str(self.files.names.last), self.clock.before)
                 self.clock.started = time.perf_counter()
                 compile_kernels(self.network.config, self.config)
                 self.clock.compile_s = time.perf_counter() - self.clock.started
