@@ -13,7 +13,8 @@ from program import Outcome, run, shell, terminal
 
 from charrnn.errors import CharrnnError
 from charrnn.plotting import picture
-from charrnn.plotting.curves import LONGEST, Run, read
+from charrnn.plotting.curves import LONGEST, read
+from charrnn.training.logs import Run
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install matplotlib")
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from ..config import symbol
 from ..errors import CharrnnError
-from .curves import Point, Run, labels, smoothed
+from ..training.logs import Point, Run
+from .curves import labels, reached, smoothed
 
 KINDS = ("png", "svg")
 # told apart with any kind of colour blindness (Okabe & Ito 2008), without the yellow that white swallows
@@ -86,7 +87,7 @@ def _figure(runs: Sequence[Run], over: str) -> Any:
     from matplotlib.figure import Figure
 
     names, usual = labels(runs)
-    texts = [_folded(f"{run.final:.3f}  {name}") for run, name in zip(runs, names, strict=True)]
+    texts = [_folded(f"{reached(run):.3f}  {name}") for run, name in zip(runs, names, strict=True)]
     title = _folded(f"where not said: {usual}") if usual else ""
     rows = sum(text.count("\n") + 1 for text in texts) + len(texts) / 2 + title.count("\n")
     figure = Figure(figsize=(8, max(5.5, rows / 5)))
@@ -95,7 +96,7 @@ def _figure(runs: Sequence[Run], over: str) -> Any:
     lines = [_lines(axes, run, i, partial(_columns, over=over, size=size)) for i, run in enumerate(runs)]
     _scales(axes, runs, unit)
     # the highest first, as the curves end
-    order = sorted(range(len(runs)), key=lambda i: -runs[i].final)
+    order = sorted(range(len(runs)), key=lambda i: -reached(runs[i]))
     legend = axes.legend(
         [lines[i] for i in order],
         [texts[i] for i in order],
