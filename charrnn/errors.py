@@ -66,6 +66,10 @@ class TextError(CharrnnError):
     """A text that cannot be read, decoded, encoded or cut as asked."""
 
 
+class LogError(TextError):
+    """A file that is no log of a training run, or has nothing of one yet."""
+
+
 class CellError(CharrnnError):
     """A file of charrnn/cells that is no cell, or does not compile."""
 

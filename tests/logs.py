@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.training.events import Evaluated, Event, Start, Step
+from charrnn.training.events import End, Evaluated, Event, Start, Step
 
 CHARS = 100  # of a step
 
@@ -30,6 +30,13 @@ def step(at: int, bpc: float, seconds: float | None = None) -> Step:
 def val(at: int, bpc: float, seconds: float | None = None, split: str = "val") -> Evaluated:
     elapsed = at / 10 if seconds is None else seconds
     return Evaluated(at, at / 10, split, bpc * math.log(2), bpc, 2**bpc, elapsed)
+
+
+def end(reason: str, best: Evaluated | None = None) -> End:
+    """best: what the end says of the model that is kept; without a validation text, its step alone."""
+    fields = ("step", "epoch", "loss", "bpc", "perplexity")
+    said = {name: getattr(best, name) for name in fields} if best else {"step": 1, "epoch": 0.1}
+    return End(reason, said, compile_s=1.0, train_s=2.0, chars_per_s=1e3)
 
 
 def write(path: Path, *events: Event, end: str = "") -> Path:

@@ -13,7 +13,9 @@ from program import Outcome, run, shell, terminal
 
 from charrnn.errors import CharrnnError
 from charrnn.plotting import picture
-from charrnn.plotting.curves import LONGEST, Run, read
+from charrnn.plotting.curves import LONGEST, read
+from charrnn.training.events import Rewound
+from charrnn.training.logs import Run
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install matplotlib")
 
@@ -31,13 +33,66 @@ def texts(picture: bytes) -> list[str]:
     return ["".join(node.itertext()) for node in ElementTree.fromstring(picture).iter(f"{SVG}text")]
 
 
-def test_an_svg_holds_the_labels_as_text_the_highest_end_first(tmp_path):
-    shown = texts(picture.draw(runs(tmp_path, {"cell": "gru"}, {"cell": "lstm"}), kind="svg"))
-    assert [text.split() for text in shown if text.endswith(("gru", "lstm"))] == [
-        ["2.200", "lstm"],
-        ["2.100", "gru"],
+def overfitted(folder: Path, cell: str, best: float) -> Run:
+    """A run whose best validation is its second of three."""
+    losses = [logs.val(100, 5.0), logs.val(145, best), logs.val(300, 4.0)]
+    log = logs.write(
+        folder / f"{cell}.jsonl", logs.start(cell=cell), logs.step(1, 6.0), logs.step(30, 1.0), *losses
+    )
+    return read(log)[0]
+
+
+def test_an_svg_holds_the_labels_as_text_the_highest_best_first(tmp_path):
+    """Where each curve ends, that of a model which nobody keeps, does not count."""
+    both = [
+        *runs(tmp_path, {"cell": "gru"}),
+        overfitted(tmp_path, "lstm", 1.5),
+        overfitted(tmp_path, "rnn", 3.0),
+    ]
+    shown = texts(picture.draw(both, kind="svg"))
+    assert [" ".join(text.split()) for text in shown if " at epoch " in text] == [
+        "3.000 at epoch 14.5 rnn",
+        "2.100 at epoch 30 gru",
+        "1.500 at epoch 14.5 lstm",
     ]
     assert {"characters read", "bits per character"} <= {*shown}
+
+
+def test_each_curve_has_a_dot_at_its_best(tmp_path):
+    both = [overfitted(tmp_path, "lstm", 1.5), overfitted(tmp_path, "rnn", 3.0)]
+    (axes,) = picture._figure(both, "seconds").axes
+    dots = [line for line in axes.lines if line.get_linewidth() == 0]
+    thick = [line for line in axes.lines if line.get_linewidth() == 2]
+    assert [dot.get_xydata()[0].tolist() for dot in dots] == [
+        [14.5, pytest.approx(1.5)],
+        [14.5, pytest.approx(3.0)],
+    ]
+    assert [dot.get_color() for dot in dots] == [line.get_color() for line in thick]
+
+
+def test_a_best_that_was_undone_has_no_dot(tmp_path):
+    """The run went back behind it, so that its curve does not pass there; the label tells it all the same."""
+    undone = [logs.val(50, 1.0), Rewound(40, 0.5), logs.step(50, 3.0), logs.val(50, 2.0)]
+    log = logs.write(tmp_path / "a.jsonl", logs.start(), logs.step(40, 4.0), *undone)
+    figure = picture._figure(read(log), "chars")
+    assert not [line for line in figure.axes[0].lines if line.get_linewidth() == 0]
+    assert [text.get_text() for text in figure.axes[0].get_legend().texts] == ["1.000 at epoch 5  a"]
+
+
+def test_without_validation_the_last_steps_are_told(tmp_path):
+    log = logs.write(tmp_path / "a.jsonl", logs.start(cell="gru"), logs.step(1, 6.0), logs.step(9, 3.0))
+    assert "3.000 in training  a" in texts(picture.draw(read(log), kind="svg"))
+
+
+def test_long_labels_are_folded_between_options(tmp_path):
+    options = {"hidden_size": 512, "num_layers": 3, "dropout": 0.5}
+    figure = picture._figure(runs(tmp_path, options, {}), "chars")
+    first, _ = (text.get_text().split("\n") for text in figure.axes[0].get_legend().texts[::-1])
+    assert [line.rstrip() for line in first] == [
+        "2.100 at epoch 30",
+        "hidden size 512, num layers 3,",
+        "dropout 0.5",
+    ]
 
 
 def test_the_axes_have_the_unit_of_the_runs(tmp_path):

@@ -27,6 +27,7 @@ COMMANDS = {  # and the modules whose functions of the same name they are
     "eval": "evaluate",
     "info": "info",
     "explain": "explain",
+    "runs": "runs",
     "plot": "plot",
     "gradcheck": "gradcheck",
     "bench": "bench",

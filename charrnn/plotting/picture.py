@@ -17,7 +17,8 @@ from typing import Any
 
 from ..config import symbol
 from ..errors import CharrnnError
-from .curves import Point, Run, labels, smoothed
+from ..training.logs import Point, Run
+from .curves import epoch, labels, reached, smoothed
 
 KINDS = ("png", "svg")
 # told apart with any kind of colour blindness (Okabe & Ito 2008), without the yellow that white swallows
@@ -26,7 +27,7 @@ STYLES = ("-", "--", "-.", ":")
 MARKERS = "os^Dv<>PX*"
 MOST_MARKERS = 20  # on a curve
 WIDEST = 32  # characters of a label's line
-TITLE = "thick: validation, with its last loss; thin: training, smoothed"
+TITLE = "thick: validation, with a dot at its best; thin: training, smoothed"
 DOTS = 200  # an inch: 1,600 across, before the labels
 
 
@@ -86,7 +87,7 @@ def _figure(runs: Sequence[Run], over: str) -> Any:
     from matplotlib.figure import Figure
 
     names, usual = labels(runs)
-    texts = [_folded(f"{run.final:.3f}  {name}") for run, name in zip(runs, names, strict=True)]
+    texts = [_folded(f"{_result(run)}  {name}") for run, name in zip(runs, names, strict=True)]
     title = _folded(f"where not said: {usual}") if usual else ""
     rows = sum(text.count("\n") + 1 for text in texts) + len(texts) / 2 + title.count("\n")
     figure = Figure(figsize=(8, max(5.5, rows / 5)))
@@ -94,8 +95,8 @@ def _figure(runs: Sequence[Run], over: str) -> Any:
     unit, size = _unit(runs, over)
     lines = [_lines(axes, run, i, partial(_columns, over=over, size=size)) for i, run in enumerate(runs)]
     _scales(axes, runs, unit)
-    # the highest first, as the curves end
-    order = sorted(range(len(runs)), key=lambda i: -runs[i].final)
+    # the highest first, as the dots lie
+    order = sorted(range(len(runs)), key=lambda i: -reached(runs[i]))
     legend = axes.legend(
         [lines[i] for i in order],
         [texts[i] for i in order],
@@ -112,9 +113,14 @@ def _figure(runs: Sequence[Run], over: str) -> Any:
     return figure
 
 
+def _result(run: Run) -> str:
+    """What the model that is kept reached, and when."""
+    return f"{reached(run):.3f} " + (f"at epoch {epoch(run.best.epoch)}" if run.best else "in training")
+
+
 def _folded(text: str) -> str:
-    """In short lines, each of which ends after an option or is a long one."""
-    held = text.replace(" ", "\xa0").replace(",\xa0", ", ")
+    """In short lines, each of which ends after the result or an option, or is a long one."""
+    held = text.replace(" ", "\xa0").replace("\xa0\xa0", "\xa0 ").replace(",\xa0", ", ")
     return textwrap.fill(held, WIDEST).replace("\xa0", " ")
 
 
@@ -132,6 +138,9 @@ def _lines(axes: Any, run: Run, i: int, columns: Callable[..., Any]) -> Any:
         markevery=len(run.val) // MOST_MARKERS + 1,
         **style,
     )
+    if run.best in run.val:  # and was not undone since, as steps beyond guessing are
+        dot = {"marker": "o", "markersize": 10, "markeredgecolor": "white", "markeredgewidth": 1.5}
+        axes.plot(*columns([run.best]), linewidth=0, color=style["color"], zorder=3, **dot)
     return val
 
 

@@ -1,0 +1,132 @@
+"""charrnn runs"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import LogError
+from ..plotting.curves import differing, epoch, names, spelled
+from ..training.logs import Run, read
+from .file_checks import refuse_to_read_stdin_twice
+from .options import option
+from .output import json_line, visible
+
+NONE = "-"
+FIGURE = re.compile(rf"[{NONE}\d](.*\d)?")  # what is aligned to the right
+OVERFITTED = 1.01  # a last loss of so many times the best is marked: less may be chance
+
+
+def runs(
+    logs: Annotated[
+        list[Path], typer.Argument(metavar="LOG", help="Logs (.jsonl) of charrnn train; - is stdin.")
+    ],
+    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+) -> None:
+    """List training runs by their best validation, the best first, with the options in which they differ.
+
+    Losses are in nats per character; +5% at the last validation: it is so much worse than the best.
+
+    Example: charrnn runs checkpoints/*.jsonl
+    """
+    refuse_to_read_stdin_twice(logs)
+    found = sorted(gather(logs, quiet), key=lambda run: run.best.loss if run.best else inf)
+    print(json_line(facts(found)) if as_json else "\n".join(table(found)))
+
+
+def gather(logs: Sequence[Path], quiet: bool) -> list[Run]:
+    """The runs of all logs.  Files that are none are left out: *.jsonl may name samples too.
+
+    Errors: TextError; LogError if no file is a log.
+    """
+    found: list[Run] = []
+    others: list[LogError] = []
+    for log in logs:
+        try:
+            found += read(log)
+        except LogError as error:
+            others.append(error)
+    if not found:
+        raise others[0]
+    notes = [f"left out: {error}" for error in others]
+    if len({run.text for run in found}) > 1:
+        notes.append("the runs are not all of one text, so that their losses do not compare")
+    if notes:
+        from .console import note  # Rich takes its time
+
+        for text in notes:
+            note(text, quiet)
+    return found
+
+
+def facts(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """For machines."""
+    differ = differing(runs)
+    return [
+        {
+            "name": Path(run.name).name,
+            "log": run.log,
+            "best": run.best
+            and {
+                "step": run.best.step,
+                "epoch": run.best.epoch,
+                "loss": run.best.loss,
+                "bpc": run.best.bpc,
+            },
+            "last": run.val[-1].loss if run.val else None,
+            "test": run.test,
+            "epochs": run.epochs,
+            "seconds": run.seconds,
+            "ended": run.ended or None,
+            "sha256": run.text,
+            "differs": {name: run.config[name] for name in differ if name in run.config},
+            "config": run.config,
+        }
+        for run in runs
+    ]
+
+
+def table(runs: Sequence[Run]) -> list[str]:
+    """For people; columns of which no run has anything are left out."""
+    differ = differing(runs)
+    options = [[spelled(run.config.get(name, NONE)) for run in runs] for name in differ]
+    figures = zip(*map(row, runs), strict=True)
+    heads = ["best", "bpc", "epoch", "last", "test", "seconds", "ended", *differ, "log"]
+    columns = [
+        [visible(entry) or NONE for entry in (head, *column)]
+        for head, column in zip(heads, [*figures, *options, names(runs)], strict=True)
+        if {*column} != {NONE}
+    ]
+    return ["  ".join(line).rstrip() for line in zip(*map(aligned, columns), strict=True)]
+
+
+def row(run: Run) -> list[str]:
+    """What a run reached, and how it ended."""
+    best, last = run.best, run.val[-1].loss if run.val else None
+    over = f" +{last / best.loss - 1:.0%}" if best and last and last > OVERFITTED * best.loss > 0 else ""
+    return [
+        nats(best and best.loss),
+        nats(best and best.bpc),
+        f"{epoch(best.epoch) if best else NONE} of {epoch(run.epochs)}",
+        nats(last) + over,
+        nats(run.test),
+        f"{run.seconds:.1f}",
+        run.ended or "running",
+    ]
+
+
+def nats(loss: float | None) -> str:
+    return NONE if loss is None else f"{loss:.4f}"
+
+
+def aligned(column: Sequence[str]) -> list[str]:
+    """Of one width; figures end below each other."""
+    width = max(map(len, column))
+    right = all(map(FIGURE.fullmatch, column[1:]))
+    return [entry.rjust(width) if right else entry.ljust(width) for entry in column]
