@@ -40,6 +40,8 @@ FITS = (
     Fit(30e6, 384, 2, 0.1, 64, 64, 2),
     Fit(inf, 384, 2, 0.0, 64, 64, 1),
 )
+LONGEST = 4.0  # times the usual epochs: beyond, they bring nothing whatever the time
+MARGIN = 1.5  # for a machine that is faster than it seemed: the clock ends the run, not the steps
 MOST_DROPOUT = 0.7
 SIZES = ((128, 1), (256, 1), (256, 2), (384, 2), (512, 2))  # hidden size and layers, to choose from by time
 FEWEST, MOST = 0.25, 2.0  # of the usual epochs: with fewer a smaller model gets further, with more a larger
@@ -98,7 +100,8 @@ def _in_time(
         at -= 1
     while at + 1 < len(sizes) and at >= usual and epochs(sizes[at + 1]) >= MOST * fit.epochs:
         at += 1
-    return _budgeted(sizes[at], epochs(sizes[at]))
+    found = min(epochs(sizes[at]), LONGEST * fit.epochs)
+    return replace(_budgeted(sizes[at], found), epochs=found * MARGIN)
 
 
 def described(model: ModelConfig, config: TrainConfig, given: Collection[str], characters: int) -> str:
@@ -109,7 +112,8 @@ def described(model: ModelConfig, config: TrainConfig, given: Collection[str], c
         "attention": f"attention {model.attention}",
         "dropout": f"dropout {model.dropout:g}",
         "batch_size": f"batch {config.batch_size}",
-        "epochs": f"{config.epochs:.3g} epochs",
+        "epochs": f"{config.epochs:.3g} epochs" if config.schedule_over == "steps" else "",
     }
-    chosen = ", ".join(text for name, text in parts.items() if name not in given)
-    return f"{chosen}: fitted to {characters:,} characters" if chosen else ""
+    chosen = ", ".join(text for name, text in parts.items() if text and name not in given)
+    time = f" and {config.max_time:g} s" if config.schedule_over == "time" else ""
+    return f"{chosen}: fitted to {characters:,} characters{time}" if chosen else ""
