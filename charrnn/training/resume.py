@@ -12,7 +12,7 @@ from ..checkpoint.reading import load
 from ..errors import CheckpointError, UsageError, field
 
 # of options that the oldest checkpoints do not name: what they then did
-OLDEST = {"encoding_errors": "strict", "join": "nothing"}
+OLDEST = {"encoding_errors": "strict", "join": "nothing", "shuffle_lines": False}
 
 
 def saved_run(out: Path) -> Checkpoint:

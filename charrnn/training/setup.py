@@ -12,6 +12,7 @@ from ..config import ModelConfig, TrainConfig
 from ..errors import TextError
 from ..model.network import Network, arithmetic_note, refuse_without_bfloat16
 from ..text import corpus
+from ..text.line_order import shuffle_lines
 from ..text.notes import Notes
 from ..text.vocabulary import Vocabulary
 from . import finetune, resume
@@ -63,6 +64,8 @@ def prepare(request: Request) -> Setup:
     text = corpus.load(
         request.corpus, config.encoding, config.level, config.encoding_errors, config.join, of_texts
     )
+    if config.shuffle_lines:
+        text = shuffle_lines(text, config.seed, of_texts)
     if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
         network, text = finetune.adapt(saved, model, text, extend=False, seed=config.seed)
     elif start:
