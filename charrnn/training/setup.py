@@ -14,6 +14,7 @@ from ..model.network import Network, arithmetic_note, refuse_without_bfloat16
 from ..text import corpus
 from ..text.line_order import shuffle_lines
 from ..text.notes import Notes
+from ..text.tail_kind import tail_note
 from ..text.vocabulary import Vocabulary
 from . import finetune, resume
 from .changeable_options import FINE_TUNED, RESUMED, saved_or_given
@@ -78,6 +79,8 @@ def prepare(request: Request) -> Setup:
         notes.append(note)
     notes += of_texts
     plan = Plan.of(text, model, config, val)
+    if not (saved or request.val):
+        notes.append(tail_note(plan.split, text.vocabulary, config.seed))
     return Setup(plan, network, init_sha256, [note for note in notes if note])
 
 
