@@ -78,6 +78,7 @@ class TrainConfig:
     encoding: str = "utf-8"
     encoding_errors: str = "strict"
     join: str = "newline"
+    shuffle_lines: bool = False  # before the text is cut
     val_fraction: float = 0.1
     test_fraction: float = 0.0
     unknown: str = "error"  # or skip: characters of a validation text that training never saw

@@ -127,6 +127,7 @@ def process_of(rank: int, mark: str) -> int:
 def test_a_run_writes_the_same_files_on_any_number_of_ranks(folder):
     """And is the same for the eye: one rank speaks."""
     more = ["--test-fraction", "0.1", "--keep-last", "2", "--save-every", "7", "--teacher-forcing", "0.9"]
+    more += ["--shuffle-lines"]
     train = ["train", "c.txt", *STEADY, *more, "--max-steps", "24", "--sample-every", "20", "--out", "m.npz"]
     names = ["m.npz", "m.last.npz", "m.step000000021.npz", "m.step000000024.npz"]
     files, told = {}, {}

@@ -49,6 +49,10 @@ def train(
         ),
     ] = TRAIN.join,
     level: Annotated[str, option("Data", "char or byte: what is predicted.", choices=LEVELS)] = TRAIN.level,
+    shuffle_lines: Annotated[
+        bool,
+        option("Data", "For lists: first put the lines in an order drawn by the seed.", "--shuffle-lines"),
+    ] = TRAIN.shuffle_lines,
     val_fraction: Annotated[float, option("Data", "The tail that validates; 0: none.")] = TRAIN.val_fraction,
     val: Annotated[Path | None, option("Data", "A text that validates, in place of the tail.")] = None,
     test_fraction: Annotated[

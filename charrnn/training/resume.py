@@ -16,7 +16,7 @@ from .changeable_options import RESUMED, saved_or_given
 from .plan import chunks, steps_in
 
 # of options that the oldest checkpoints do not name: what they then did
-OLDEST = {"encoding_errors": "strict", "join": "nothing"}
+OLDEST = {"encoding_errors": "strict", "join": "nothing", "shuffle_lines": False}
 
 
 def saved_run(out: Path) -> Checkpoint:

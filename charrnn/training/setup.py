@@ -14,8 +14,10 @@ from ..errors import TextError
 from ..errors import field as option
 from ..model.network import Network, arithmetic_note, refuse_without_bfloat16
 from ..text import corpus
+from ..text.line_order import shuffle_lines
 from ..text.notes import Notes
 from ..text.streams import Split
+from ..text.tail_kind import tail_note
 from ..text.vocabulary import Vocabulary
 from . import finetune, resume, speed
 from .changeable_options import FINE_TUNED, saved_or_given
@@ -71,6 +73,8 @@ def prepare(request: Request) -> Setup:
     text = corpus.load(
         request.corpus, config.encoding, config.level, config.encoding_errors, config.join, of_texts
     )
+    if config.shuffle_lines:
+        text = shuffle_lines(text, config.seed, of_texts)
     if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
         network, text = finetune.adapt(saved, model, text, extend=False, seed=config.seed)
     elif start:
@@ -87,8 +91,7 @@ def prepare(request: Request) -> Setup:
         given = {*request.given, *(vars(model) if start else ())}
         model, config, fitted = _fitted(text, model, config, given, val)
     plan = Plan.of(text, model, config, val)
-    if "batch_size" in request.given and not saved:
-        notes.append(_few_updates(plan))
+    notes += [] if saved else _advice(plan, request)
     commands = commands_of(start) if start else []
     return Setup(plan, network, init_sha256, [note for note in notes if note], commands, fitted)
 
@@ -121,6 +124,12 @@ def _validation(path: Path, vocabulary: Vocabulary, config: TrainConfig, notes: 
     if len(ids) < 2:
         raise TextError(f"{path} has {len(ids)} characters", "validation needs at least 2")
     return ids, f"{path}: {skipped:,} characters that training never saw were left out" if skipped else ""
+
+
+def _advice(plan: Plan, request: Request) -> list[str]:
+    """What the text or an option makes of a new run, and what would be better."""
+    tail = "" if request.val else tail_note(plan.split, plan.vocabulary, plan.config.seed)
+    return [tail, _few_updates(plan) if "batch_size" in request.given else ""]
 
 
 def _few_updates(plan: Plan) -> str:

@@ -1,0 +1,66 @@
+"""A list's lines in an order that is drawn, so that its last tenth is like the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..array_types import Ids
+from ..errors import UsageError, field
+from .corpus import Corpus
+from .notes import Notes
+from .vocabulary import Vocabulary
+
+BATCH = 1 << 13  # lines that are moved at once
+LONG = 100  # characters of a line, from which copying it alone is faster than an index for each of them
+
+
+def shuffle_lines(corpus: Corpus, seed: int, notes: Notes) -> Corpus:
+    """The corpus with its lines in another order; the last gets a line end if it has none.
+
+    Errors: UsageError for a single line.  Cost: memory for one more copy of the ids, and 24 bytes a line.
+    """
+    ids, newline = corpus.ids, corpus.vocabulary.newline
+    ends = ids[:0] if newline is None else np.flatnonzero(ids == newline)
+    cuts, end = np.append(0, ends + 1), ids[:0]
+    if len(cuts) > 1 and cuts[-1] < len(ids):
+        end = _line_end(ids[: cuts[1]], corpus.vocabulary)
+        notes.add("last line", "the last line has no line end: it was given one, since others may follow it")
+        cuts = np.append(cuts, len(ids) + len(end))
+    if len(cuts) < 3:
+        raise UsageError(
+            f"{field('shuffle_lines')} needs a text of several lines, and this has one",
+            r"leave it out, or end each line with \n",
+        )
+    order = np.random.default_rng([seed, 3]).permutation(len(cuts) - 1)
+    shuffled = _gathered(ids, cuts, order)
+    if len(end):
+        before = order[: np.flatnonzero(order == len(order) - 1)[0] + 1]
+        stop = int((cuts[before + 1] - cuts[before]).sum())
+        shuffled[stop - len(end) : stop] = end
+    return replace(corpus, ids=shuffled)
+
+
+def _line_end(line: Ids, vocabulary: Vocabulary) -> Ids:
+    r"""Of a line that has one: \n, or \r\n."""
+    carriage_return = len(line) > 1 and vocabulary.points[line[-2]] == ord("\r")
+    return line[-2:] if carriage_return else line[-1:]
+
+
+def _gathered(ids: Ids, cuts: Ids, order: Ids) -> Ids:
+    """The lines ids[cuts[i] : cuts[i + 1]] in an order; of what would stand after the ids, anything."""
+    gathered, at = np.empty(int(cuts[-1]), ids.dtype), 0
+    for first in range(0, len(order), BATCH):
+        lines = order[first : first + BATCH]
+        begin, length = cuts[lines], cuts[lines + 1] - cuts[lines]
+        stops = at + np.cumsum(length)
+        if stops[-1] - at > LONG * len(lines):
+            for source, size, stop in zip(begin.tolist(), length.tolist(), stops.tolist(), strict=True):
+                line = ids[source : source + size]
+                gathered[stop - size : stop - size + len(line)] = line
+        else:
+            index = np.repeat(begin - (stops - length), length) + np.arange(at, stops[-1])
+            np.take(ids, index, out=gathered[at : stops[-1]], mode="clip")
+        at = int(stops[-1])
+    return gathered

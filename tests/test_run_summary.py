@@ -1,0 +1,45 @@
+"""The end of a run, as people read it: when it was best, and whether it fitted too well."""
+
+from __future__ import annotations
+
+import pytest
+
+from charrnn.cli.run_figures import Figures
+from charrnn.cli.run_summary import advice, summary
+from charrnn.training.events import End, Evaluated, Start, Step
+
+
+def ended(losses: list[float], dropout: float = 0.3, reason: str = "epochs"):
+    """A run of ten steps an epoch, validated after each."""
+    figures = Figures()
+    config = {"max_time": 0.0, "dropout": dropout}
+    figures.add(Start(config, {"val": 9}, 1, 1, 0, "", 4, 10 * len(losses), 10))
+    for epoch, loss in enumerate(losses, 1):
+        figures.add(Step(10 * epoch, epoch, 1, loss, 1.0, 1.0, 0.1, 1.0, 10.0, 1.0))
+        figures.add(Evaluated(10 * epoch, epoch, "val", loss, 1.0, 1.0, 1.0))
+    best = min(losses)
+    end = End(reason, {"step": 10 * (losses.index(best) + 1), "loss": best}, 0.0, 1.0, 10.0)
+    return [{name: text.plain for name, text in said(figures, end)} for said in (summary, advice)]
+
+
+def test_the_epoch_of_the_best_is_said():
+    shown, _ = ended([2.0, 1.5, 1.4, 1.401])
+    assert shown["best"].endswith("at epoch 3 of 4")
+
+
+def test_validation_that_rose_is_over_fitting_and_says_what_to_try():
+    _, told = ended([2.0, 1.5, 1.6, 1.7])
+    assert "from 1.500 to 1.700" in told["worse since"]
+    assert "over-fitting" in told["worse since"]
+    assert "--dropout 0.4" in told["worse since"] and "--patience 3" in told["worse since"]
+
+
+def test_with_much_dropout_a_smaller_model_is_the_remedy():
+    _, told = ended([1.5, 1.7], dropout=0.7)
+    assert "--dropout" not in told["worse since"] and "--hidden-size" in told["worse since"]
+
+
+@pytest.mark.parametrize("losses", [[2.0, 1.5], [1.5, 1.51], [1.5]])
+def test_a_last_loss_near_the_best_is_none(losses):
+    _, told = ended(losses)
+    assert "worse since" not in told
