@@ -111,7 +111,7 @@ def test_a_run_validates_on_the_tail_of_the_drawn_order(folder, seed):
 
 
 def test_a_run_goes_on_with_its_order_and_no_other(folder):
-    train = ["train", "names.txt", *SMALL, "-q", "--lr-schedule", "constant", "--warmup", 0]
+    train = ["train", "names.txt", *SMALL, "-q", "--lr-schedule", "constant", "--warmup", 0, "--dropout", 0.2]
     for out, more in (("whole", ["--max-steps", 9]), ("m", ["--max-steps", 4])):
         assert run(*train, *more, "--shuffle-lines", "--out", out, cwd=folder).code == 0
     resumed = run(*train, "--resume", "--max-steps", 9, "--out", "m", cwd=folder)
