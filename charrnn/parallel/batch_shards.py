@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LARGEST = 16  # sequences of a shard
-SMALLEST = 8  # below which two halves on two cores would gain little: see docs/training.md
+SMALLEST = 4  # of a half, which runs at nearly the rate of 8; one of 2 has little more than half of it
 
 
 def cut(batch: int) -> list[slice]:
