@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 
 from .errors import UsageError, field
 
@@ -64,6 +65,7 @@ LEARNING_RATES = {
     "momentum": (0.5, None),
     "sgd": (5.0, None),
 }
+SHAKEN, STEADY_BATCH = ("gru",), 64  # cells that small minibatches make unsteady, unless they learn slower
 OPTIMIZERS = tuple(LEARNING_RATES)
 LARGEST_SEED = 10**18 - 1  # that a checkpoint can hold
 SCHEDULES = ("constant", "cosine", "step", "plateau")
@@ -136,9 +138,11 @@ class TrainConfig:
             above("max_time", self.max_time)
 
     def tuned(self, model: ModelConfig) -> TrainConfig:
-        """With a learning rate: the one given, or one that suits the optimiser and the hidden size."""
+        """With a learning rate: the one given, or one that suits optimiser, hidden size, cell and batch."""
         rate, widest = LEARNING_RATES[self.optimizer]
         scale = min(1.0, widest / model.hidden_size) if widest else 1.0
+        if model.cell in SHAKEN:
+            scale *= min(1.0, sqrt(self.batch_size / STEADY_BATCH))
         return self if self.lr else replace(self, lr=rate * scale)
 
 

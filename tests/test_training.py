@@ -284,13 +284,15 @@ def test_a_long_epoch_is_saved_on_the_way_by_the_work_done(fables, tmp_path, mon
     assert saved == [0, 4, 8, 9]
 
 
-def test_the_learning_rate_suits_optimiser_and_width_unless_it_is_given():
-    def rate(hidden: int, **config: Any) -> float:
-        return TrainConfig(**config).tuned(ModelConfig(hidden_size=hidden)).lr
+def test_the_learning_rate_suits_optimiser_width_cell_and_batch_unless_it_is_given():
+    def rate(hidden: int, cell: str = "lstm", **config: Any) -> float:
+        return TrainConfig(**config).tuned(ModelConfig(cell=cell, hidden_size=hidden)).lr
 
     assert rate(64) == rate(128) == 2 * rate(256) == 4 * rate(512)
     assert rate(64, optimizer="sgd") == rate(512, optimizer="sgd") > 1
-    assert rate(512, lr=0.125) == 0.125
+    assert rate(512, lr=0.125) == rate(512, "gru", lr=0.125, batch_size=4) == 0.125
+    assert rate(256, "gru", batch_size=16) == 0.5 * rate(256, "gru", batch_size=64) == 0.5 * rate(256)
+    assert rate(256, batch_size=16) == rate(256) and rate(256, "gru", batch_size=128) == rate(256)
 
 
 def test_an_older_model_is_gone_once_the_run_that_overwrites_it_has_begun(fables, tmp_path):

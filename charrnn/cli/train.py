@@ -85,7 +85,9 @@ def train(
     optimizer: Annotated[
         str, option("Optimisation", f"{', '.join(OPTIMIZERS)}.", choices=OPTIMIZERS)
     ] = TRAIN.optimizer,
-    lr: Annotated[float, option("Optimisation", "0: one that suits optimizer and hidden size.")] = TRAIN.lr,
+    lr: Annotated[
+        float, option("Optimisation", "0: one that suits optimizer, hidden size, cell and batch.")
+    ] = TRAIN.lr,
     lr_schedule: Annotated[
         str, option("Optimisation", f"{', '.join(SCHEDULES)}.", choices=SCHEDULES)
     ] = TRAIN.lr_schedule,

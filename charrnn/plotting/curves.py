@@ -103,10 +103,11 @@ def labels(runs: Sequence[Run]) -> tuple[list[str], str]:
 
 
 def _rate_follows(config: dict[str, Any]) -> bool:
-    """Whether the learning rate is the one that goes with optimiser and hidden size."""
+    """Whether the learning rate is the one that follows from other options."""
     with suppress(CharrnnError, TypeError, KeyError):
-        optimizer, model = config["optimizer"], ModelConfig(hidden_size=config["hidden_size"])
-        return bool(config["lr"] == TrainConfig(optimizer=optimizer).tuned(model).lr)
+        model = ModelConfig(cell=config["cell"], hidden_size=config["hidden_size"])
+        train = TrainConfig(optimizer=config["optimizer"], batch_size=config["batch_size"])
+        return bool(config["lr"] == train.tuned(model).lr)
     return False
 
 

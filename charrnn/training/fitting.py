@@ -112,6 +112,7 @@ def described(model: ModelConfig, config: TrainConfig, given: Collection[str], c
         "attention": f"attention {model.attention}",
         "dropout": f"dropout {model.dropout:g}",
         "batch_size": f"batch {config.batch_size}",
+        "lr": f"rate {config.tuned(model).lr:.3g}",
         "epochs": f"{config.epochs:.3g} epochs" if config.schedule_over == "steps" else "",
     }
     chosen = ", ".join(text for name, text in parts.items() if text and name not in given)
