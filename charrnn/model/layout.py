@@ -103,14 +103,19 @@ class Layout:
         return views
 
     def initial(self, seed: int) -> Array:
-        """First values: uniform within 1/sqrt(H), as PyTorch's; an embedding from N(0, 1); no lag favoured.
+        """First values, uniform: within sqrt(3 / inputs) for recurrent layers (LeCun et al. 1998), within 1 for
+        one-hot inputs, else within 1/sqrt(H), as PyTorch's; an embedding from N(0, 1); no lag favoured.
 
-        A forget gate's bias of 1 (Jozefowicz et al. 2015) was tried and learned slower: docs/training.md.
+        As small as PyTorch's, two LSTM layers learn nothing for hundreds of steps, and a forget gate's bias of
+        1 (Jozefowicz et al. 2015) learned slower: docs/training.md.
         """
         rng = np.random.default_rng([seed, 0])
         bound = 1 / sqrt(self.config.hidden_size)
         flat = rng.uniform(-bound, bound, self.size).astype(self.config.storage)
         w = self.views(flat)
+        w.stacked[...] *= sqrt(3)
+        w.recurrent[...] *= sqrt(3)
+        w.input[...] *= (sqrt(3 / self.config.embed_size) if self.config.embed_size else 1) / bound
         w.embed[...] = rng.standard_normal(w.embed.shape)
         if w.attention:
             w.attention.lag[...] = 0
