@@ -103,11 +103,12 @@ class Layout:
         return views
 
     def initial(self, seed: int) -> Array:
-        """First values, uniform: within sqrt(3 / inputs) for recurrent layers (LeCun et al. 1998), within 1 for
-        one-hot inputs, else within 1/sqrt(H), as PyTorch's; an embedding from N(0, 1); no lag favoured.
+        """First values: an embedding from N(0, 1); no lag favoured; the others uniform.
 
-        As small as PyTorch's, two LSTM layers learn nothing for hundreds of steps, and a forget gate's bias of
-        1 (Jozefowicz et al. 2015) learned slower: docs/training.md.
+        Within sqrt(3 / inputs) in recurrent layers (LeCun et al. 1998), or 1 for one-hot inputs, of which one
+        counts at a time; else within 1/sqrt(H). With PyTorch's, all within 1/sqrt(H), two LSTM layers learn
+        nothing for hundreds of steps; a forget gate's bias of 1 (Jozefowicz et al. 2015) learned slower:
+        docs/training.md.
         """
         rng = np.random.default_rng([seed, 0])
         bound = 1 / sqrt(self.config.hidden_size)
