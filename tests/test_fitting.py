@@ -59,6 +59,7 @@ def test_what_is_given_is_kept(characters):
         "attention": 5,
         "batch_size": 7,
         "epochs": 3.5,
+        "lr": 0.01,
     }
     model, config = chosen(characters, given)
     found = asdict(model) | asdict(config)

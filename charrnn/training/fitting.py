@@ -31,20 +31,21 @@ class Fit:
 
 
 FITS = (
-    Fit(40e3, 128, 1, 0.6, 0, 4, 24),
-    Fit(80e3, 256, 1, 0.5, 0, 8, 20),
-    Fit(200e3, 256, 2, 0.3, 0, 16, 12),
-    Fit(600e3, 256, 2, 0.3, 0, 16, 12),
-    Fit(2e6, 256, 2, 0.3, 64, 32, 12),
-    Fit(8e6, 256, 2, 0.2, 64, 64, 8),
-    Fit(30e6, 384, 2, 0.1, 64, 64, 2),
+    Fit(40e3, 128, 1, 0.65, 0, 2, 28),
+    Fit(90e3, 192, 2, 0.4, 0, 4, 10),
+    Fit(200e3, 192, 2, 0.35, 0, 8, 12),
+    Fit(600e3, 256, 2, 0.35, 0, 16, 10),
+    Fit(2e6, 256, 2, 0.25, 64, 16, 7),
+    Fit(8e6, 256, 2, 0.1, 64, 32, 4),
+    Fit(30e6, 384, 2, 0.0, 64, 64, 2),
     Fit(inf, 384, 2, 0.0, 64, 64, 1),
 )
-LONGEST = 4.0  # times the usual epochs: beyond, they bring nothing whatever the time
+LONGEST = 2.0  # times the usual epochs: beyond, they bring nothing whatever the time
+LONG = 600e3  # characters: a shorter text gains nothing from a larger model
 MARGIN = 1.5  # for a machine that is faster than it seemed: the clock ends the run, not the steps
 MOST_DROPOUT = 0.7
-SIZES = ((128, 1), (256, 1), (256, 2), (384, 2), (512, 2))  # hidden size and layers, to choose from by time
-FEWEST, MOST = 0.25, 2.0  # of the usual epochs: with fewer a smaller model gets further, with more a larger
+SIZES = ((128, 1), (192, 2), (256, 2), (384, 2), (512, 2))  # hidden size and layers, to choose from by time
+FEWEST, MOST = 0.25, 1.5  # of the usual epochs: with fewer a smaller model gets further, with more a larger
 
 
 def fitted(
@@ -98,8 +99,9 @@ def _in_time(
     at = usual
     while at and epochs(sizes[at]) < FEWEST * fit.epochs:
         at -= 1
-    while at + 1 < len(sizes) and at >= usual and epochs(sizes[at + 1]) >= MOST * fit.epochs:
-        at += 1
+    if fit.characters > LONG and at == usual:
+        while at + 1 < len(sizes) and epochs(sizes[at + 1]) >= MOST * fit.epochs:
+            at += 1
     found = min(epochs(sizes[at]), LONGEST * fit.epochs)
     return replace(_budgeted(sizes[at], found), epochs=found * MARGIN)
 
@@ -109,7 +111,7 @@ def described(model: ModelConfig, config: TrainConfig, given: Collection[str], c
     parts = {
         "hidden_size": f"{model.hidden_size} units",
         "num_layers": f"{model.num_layers} layer{'s' * (model.num_layers > 1)}",
-        "attention": f"attention {model.attention}",
+        "attention": f"attention {model.attention}" if model.attention else "",
         "dropout": f"dropout {model.dropout:g}",
         "batch_size": f"batch {config.batch_size}",
         "lr": f"rate {config.tuned(model).lr:.3g}",
