@@ -48,6 +48,11 @@ SIZES = ((128, 1), (192, 2), (256, 2), (384, 2), (512, 2))  # hidden size and la
 FEWEST, MOST = 0.25, 1.5  # of the usual epochs: with fewer a smaller model gets further, with more a larger
 
 
+def fit_of(characters: int) -> Fit:
+    """What did well for such a length."""
+    return next(fit for fit in FITS if characters <= fit.characters)
+
+
 def fitted(
     model: ModelConfig,
     config: TrainConfig,
@@ -59,7 +64,7 @@ def fitted(
 
     epochs_in_time: how many a model gets in max_time; asked where that alone is the limit.
     """
-    fit = next(fit for fit in FITS if characters <= fit.characters)
+    fit = fit_of(characters)
     if config.max_time and not {"epochs", "max_steps"} & {*given}:
         config = replace(config, schedule_over="time")
         fit = _in_time(fit, model, config, given, epochs_in_time)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from math import log2
 from pathlib import Path
 
 from ..array_types import Ids
@@ -22,7 +21,7 @@ from ..text.vocabulary import Vocabulary
 from . import finetune, resume, speed
 from .changeable_options import FINE_TUNED, saved_or_given
 from .commands import commands_of
-from .fitting import described, fitted
+from .fitting import described, fit_of, fitted
 from .plan import Plan
 
 ENOUGH = 100  # updates an epoch; 300,000 characters have 66 of 64 x 64, which cost them much
@@ -135,10 +134,10 @@ def _advice(plan: Plan, request: Request) -> list[str]:
 def _few_updates(plan: Plan) -> str:
     """What to do where large minibatches leave an epoch few updates; nothing where there are enough."""
     updates, batch_size = plan.streams.chunks, plan.streams.batch_size
-    smaller = max(1, 2 ** int(log2(max(1, batch_size * updates / ENOUGH))))
-    if updates >= ENOUGH or smaller >= batch_size:
+    better = fit_of(len(plan.split.train)).batch_size
+    if updates >= ENOUGH or batch_size < 4 * better:
         return ""
     return (
-        f"an epoch has {updates} update{'s' * (updates > 1)} alone, of {batch_size} streams: "
-        f"a model learns more from many small ones, for example {option('batch_size', str(smaller))}"
+        f"{batch_size} streams leave an epoch {updates} update{'s' * (updates > 1)}: a model learns more "
+        f"from many small ones; {option('batch_size', str(better))} did well for such a length"
     )
