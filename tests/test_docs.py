@@ -123,7 +123,7 @@ def test_the_page_of_checkpoints_reads_and_writes_one(monkeypatch, tmp_path, cap
     (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
     exec(block.replace("dict(numpy.load", "opened(numpy.load"), {"opened": opened})
     old, new = (load(Path("checkpoints", name)) for name in ("fables.npz", "shuns-q.npz"))
-    assert capsys.readouterr().out == f"gru {len(old.vocabulary)}\n"
+    assert capsys.readouterr().out == f"lstm {len(old.vocabulary)}\n"
     changed = np.flatnonzero(old.network.weights.out_bias[0] != new.network.weights.out_bias[0])
     assert [old.vocabulary.text[i] for i in changed] == ["q"]
 
