@@ -10,31 +10,27 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from charrnn.cli.display import advice, introduction, picture, screenshot
+from charrnn.cli.display import introduction, picture
 from charrnn.cli.run_figures import Figures
+from charrnn.cli.run_summary import advice, screenshot
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.text import corpus
 from charrnn.training.events import End, Evaluated, Start, Step
-from charrnn.training.plan import Plan
+from charrnn.training.setup import Request, prepare
 from charrnn.training.trainer import Trainer
 
-SIZE, BATCH, EPOCHS = 128, 16, 20
-COMMAND = (
-    f"charrnn train corpora/fables.txt --cell gru --hidden-size {SIZE} --batch-size {BATCH} --epochs {EPOCHS}"
-)
+COMMAND = "charrnn train corpora/fables.txt"
 SHOWN = 0.6  # of the run, when the live picture is taken
 
 
 def main() -> None:
     """Train as COMMAND does; write what its terminal shows on the way and in the end."""
-    text = corpus.load([Path("corpora/fables.txt")])
     console = Console(record=True, width=92, force_terminal=True, file=io.StringIO())
     console.print(Text(f"$ {COMMAND}", style="bold"))
     figures, shown = Figures(), False
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "fables-gru.npz")
-        plan = Plan.of(text, ModelConfig("gru", SIZE), TrainConfig(batch_size=BATCH, epochs=EPOCHS))
-        trainer = Trainer(plan.of_rank(), path)
+        path = Path(folder, "fables-lstm.npz")
+        setup = prepare(Request([Path("corpora/fables.txt")], ModelConfig(), TrainConfig(), path))
+        trainer = Trainer(setup.plan.of_rank(), path, fitted=setup.fitted)
         for event in trainer.run():
             figures.add(event)
             match event:
