@@ -68,6 +68,7 @@ LEARNING_RATES = {
 SHAKEN, STEADY_BATCH = ("gru",), 64  # cells that small minibatches make unsteady, unless they learn slower
 OPTIMIZERS = tuple(LEARNING_RATES)
 LARGEST_SEED = 10**18 - 1  # that a checkpoint can hold
+LONGEST_TIME = 1e9  # seconds: 30 years
 SCHEDULES = ("constant", "cosine", "step", "plateau")
 SPANS = ("steps", "time")  # what a schedule runs over
 
@@ -118,6 +119,7 @@ class TrainConfig:
         above("epochs", self.epochs)
         at_most("epochs", self.epochs, 1e9)
         at_most("seed", self.seed, LARGEST_SEED)
+        at_most("max_time", self.max_time, LONGEST_TIME)
         if not 0 <= self.teacher_forcing <= 1:
             raise UsageError(
                 f"{field('teacher_forcing')} is {self.teacher_forcing}", "it must be from 0 to 1"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from program import SMALL, UNIX, run
+from support import rewrite_meta
 
 from charrnn.checkpoint.reading import load
 from charrnn.checkpoint.run_progress import Progress
@@ -179,3 +180,47 @@ def test_every_command_that_made_a_model_is_told_and_its_test_score(folder):
     meta = json.loads(run("info", "m.npz", "--json", cwd=folder).out)
     scored = json.loads((folder / "m.jsonl").read_text().splitlines()[-2])
     assert scored["split"] == "test" and meta["test"]["loss"] == scored["loss"]
+
+
+def test_more_time_for_a_run_whose_time_was_up_is_used_up(folder):
+    """As many steps more as it had taken: those that the first time was enough for are no limit."""
+    assert run(*RUN, "--max-time", "2s", cwd=folder).code == 0
+    before = load(folder / "m.last.npz").meta
+    done = run(*RUN, "--max-time", "4s", "--resume", cwd=folder)
+    assert done.code == 0 and "begins anew" in done.err
+    after = load(folder / "m.last.npz").meta
+    assert after["training"]["epochs"] == 2 * before["training"]["epochs"]
+    assert after["progress"]["schedule_step"] == before["progress"]["step"]
+    assert after["fitted"].endswith("at the start")
+
+
+@pytest.mark.parametrize("budget", [("--epochs", 3), ("--max-steps", 90)])
+def test_steps_may_follow_a_time_that_is_up(folder, budget):
+    train = ["train", "text.txt", *SMALL, "--out", "m.npz", "--max-time", "0.2s"]
+    assert run(*train, cwd=folder).code == 0
+    then = load(folder / "m.last.npz").meta["progress"]["step"]
+    chunks = 38
+    name, count = budget
+    goal = then + count * (chunks if name == "--epochs" else 1)
+    told = {"--epochs": goal / chunks, "--max-steps": goal}[name]
+    done = run("train", "text.txt", *SMALL, "--out", "m.npz", name, told, "--resume", cwd=folder)
+    assert done.code == 0
+    meta = load(folder / "m.last.npz").meta
+    assert meta["progress"]["step"] == pytest.approx(goal, abs=1)
+    assert (meta["training"]["schedule_over"], meta["training"]["max_time"]) == ("steps", 0.0)
+
+
+def test_what_a_file_says_was_fitted_is_shown_without_its_control_characters(folder):
+    assert run(*RUN, "--epochs", 1, cwd=folder).code == 0
+    rewrite_meta(folder / "m.last.npz", lambda meta: meta.update(fitted="\x1b]0;title\x07\nx"))
+    for more in ([], ["--dry-run"]):
+        done = run(*RUN, "--epochs", 2, "--resume", *more, cwd=folder)
+        assert done.code == 0 and "title" in done.err + done.out.decode()
+        assert "\x1b" not in done.err + done.out.decode() and "\x07" not in done.err + done.out.decode()
+
+
+def test_a_rate_that_is_given_where_nothing_is_left_is_not_kept(folder):
+    assert run(*RUN, "--epochs", 1, cwd=folder).code == 0
+    before = load(folder / "m.last.npz").meta["training"]
+    assert run(*RUN, "--epochs", 1, "--lr", 0.001, "--resume", cwd=folder).code == 0
+    assert load(folder / "m.last.npz").meta["training"] == before

@@ -98,7 +98,7 @@ def test_a_dry_run_shows_all_and_leaves_nothing(folder):
     shown = dict(line.split(maxsplit=1) for line in done.out.decode().splitlines())
     assert shown["model"] == "gru, 2 x 12 units, float32"
     assert shown["steps"].startswith("7, ") and shown["steps"].endswith(" an epoch")
-    assert shown["time"].endswith("; at most 2:00")
+    assert "on this machine" in shown["time"]
     assert shown["output"] == ("checkpoints/text-gru.npz, text-gru.last.npz, checkpoints/text-gru.jsonl")
     assert [path.name for path in folder.iterdir()] == ["text.txt"]
 

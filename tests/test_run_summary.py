@@ -9,13 +9,13 @@ from charrnn.cli.run_summary import advice, summary
 from charrnn.training.events import End, Evaluated, Start, Step
 
 
-def ended(losses: list[float], dropout: float = 0.3, reason: str = "epochs"):
-    """A run of ten steps an epoch, validated after each."""
+def ended(losses: list[float], dropout=0.3, reason="epochs", patience=0, trained=(3.0, 2.0, 1.0, 0.5)):
+    """A run of ten steps an epoch, validated after each.  trained: the training loss of each epoch."""
     figures = Figures()
-    config = {"max_time": 0.0, "dropout": dropout}
+    config = {"max_time": 0.0, "dropout": dropout, "patience": patience}
     figures.add(Start(config, {"val": 9}, 1, 1, 0, "", 4, 10 * len(losses), 10))
     for epoch, loss in enumerate(losses, 1):
-        figures.add(Step(10 * epoch, epoch, 1, loss, 1.0, 1.0, 0.1, 1.0, 10.0, 1.0))
+        figures.add(Step(10 * epoch, epoch, 1, trained[epoch - 1], 1.0, 1.0, 0.1, 1.0, 10.0, 1.0))
         figures.add(Evaluated(10 * epoch, epoch, "val", loss, 1.0, 1.0, 1.0))
     best = min(losses)
     end = End(reason, {"step": 10 * (losses.index(best) + 1), "loss": best}, 0.0, 1.0, 10.0)
@@ -37,6 +37,29 @@ def test_validation_that_rose_is_over_fitting_and_says_what_to_try():
 def test_with_much_dropout_a_smaller_model_is_the_remedy():
     _, told = ended([1.5, 1.7], dropout=0.7)
     assert "--dropout" not in told["worse since"] and "--hidden-size" in told["worse since"]
+
+
+def test_patience_is_not_advised_to_who_has_it():
+    _, told = ended([1.5, 1.7, 1.8], patience=2, reason="patience")
+    assert "--dropout 0.4" in told["worse since"] and "--patience" not in told["worse since"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"reason": "interrupted"},
+        {"reason": "diverged"},
+        {"trained": (1.0, 2.0, 3.0)},
+    ],
+)
+def test_a_run_that_was_cut_short_or_learned_nothing_more_is_not_over_fitting(case):
+    _, told = ended([1.5, 1.7, 1.8], **case)
+    assert "worse since" not in told
+
+
+def test_a_loss_that_is_no_number_is_not_over_fitting():
+    _, told = ended([1.5, float("inf")])
+    assert "worse since" not in told
 
 
 @pytest.mark.parametrize("losses", [[2.0, 1.5], [1.5, 1.51], [1.5]])

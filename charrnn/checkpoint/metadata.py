@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from math import inf
 from typing import Any
 
-from ..config import ModelConfig, TrainConfig
+from ..config import LONGEST_TIME, ModelConfig, TrainConfig
 from .run_progress import Progress
 
 FORMAT = 1
@@ -101,7 +100,7 @@ def _check_progress(progress: dict[str, Any], evaluated: bool) -> None:
     if (
         min(counts, default=0) < 0
         or not 0 <= progress.get("lr_scale", 1) <= 1
-        or not all(0 <= value < inf for value in seconds)
+        or not all(0 <= value <= 2 * LONGEST_TIME for value in seconds)
         or progress.get("schedule_step", 0) > progress.get("step", 0)
     ):
         raise ValueError("its progress is beyond what training reaches")

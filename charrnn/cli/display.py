@@ -30,6 +30,7 @@ from ..training.events import (
     Step,
 )
 from .console import COMPILING, SLOW, explain_compiling, note, stderr
+from .output import visible
 from .run_figures import Figures, duration
 from .run_summary import advice, framed, history, screenshot, summary
 
@@ -167,7 +168,7 @@ def introduction(start: Start) -> Text:
         f"{corpus['vocab']:,} different"
     )
     if start.fitted:
-        text.append(f"\n{start.fitted}")
+        text.append(f"\n{visible(start.fitted)}")  # a resumed run's comes from a file
     if start.batch_size < c["batch_size"]:
         text.append(f"\nthe text is short: {start.batch_size} streams in place of {c['batch_size']}")
     if not corpus["val"]:

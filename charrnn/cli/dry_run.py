@@ -22,6 +22,7 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
     from ..training import speed
     from ..training.setup import prepare
     from .console import explain_compiling, note
+    from .output import visible
     from .run_figures import duration
 
     with explain_compiling(quiet):
@@ -29,22 +30,23 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
         for text in setup.notes:
             note(text, quiet)
         took = speed.seconds(setup.plan)
+        took = min(took, setup.plan.config.max_time or took)
     plan, names = setup.plan, RunNames.of(request.out)
     plan.of_rank(ranks, 0)  # whether each has something to do
     parts, model, config = plan.corpus, plan.model, plan.config
     looks = f", attention over {model.attention} steps" if model.attention else ""
-    limit = f"; at most {duration(config.max_time)}" if config.max_time else ""
+    most = "at most " if config.schedule_over == "time" else ""
     beyond = f", more than the {LARGEST / 1e6:,.0f} that it may have" * (plan.saved_nbytes > LARGEST)
     for name, value in (
         ("characters", f"{parts['train']:,} train, {parts['val']:,} val, {parts['test']:,} test"),
         ("vocabulary", f"{parts['vocab']:,}"),
         ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units{looks}, {model.dtype}"),
-        ("fitted", setup.fitted),
+        ("fitted", visible(setup.fitted)),
         ("parameters", f"{plan.layout.size:,}"),
-        ("steps", f"{plan.total_steps:,}, {plan.streams.chunks:,} an epoch"),
+        ("steps", f"{most}{plan.total_steps:,}, {plan.streams.chunks:,} an epoch"),
         ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),
         ("checkpoint", f"{plan.saved_nbytes / 1e6:,.0f} MB{beyond}"),
-        ("time", f"{duration(took)} on this machine, by some steps and validations now{limit}"),
+        ("time", f"{duration(took)} on this machine, by some steps and validations now"),
         ("output", f"{names.best}, {names.last.name}, {name_of(log, 'stdout')}"),
     ):
         if value:

@@ -37,6 +37,7 @@ class Figures:
         self.start: Start | None = None
         self.step: Step | None = None
         self.vals: list[float] = []  # validation losses
+        self.trained: list[float] = []  # training's, smoothed, at each of them
         self.sample: Sampled | None = None  # the latest
         self.test: Evaluated | None = None
         self.saved: Saved | None = None
@@ -66,6 +67,7 @@ class Figures:
                 self.test = event
             case Evaluated():
                 self.vals.append(event.loss)
+                self.trained.append(self.loss)
             case Sampled():
                 self.sample = event
             case Saved(kind="last"):
@@ -112,7 +114,8 @@ class Figures:
         seconds, total = step.elapsed_s, start.total_steps
         by_steps = seconds / self.steps * (total - step.step), step.step / total
         limit = start.config["max_time"]
-        spent = seconds + (self.resumed.seconds if self.resumed else 0.0)
+        over_time = self.resumed and start.config.get("schedule_over") == "time"
+        spent = seconds + (self.resumed.seconds if self.resumed and over_time else 0.0)
         return min(by_steps, (max(0.0, limit - spent), spent / limit)) if limit else by_steps
 
     def rows(self) -> list[Words]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from math import inf
 
 from rich.panel import Panel
 from rich.table import Table
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from ..scoring.metrics import bits
 from ..system.terminal import legible
-from ..training.events import End, Sampled
+from ..training.events import End, Sampled, Start
 from ..training.samples import TEMP
 from .run_figures import Figures, duration, says
 from .sparkline import sparkline
@@ -86,18 +87,26 @@ def at_epoch(figures: Figures, end: End) -> str:
     return f", at epoch {epoch:.3g} of {last:.3g}"
 
 
+def spans_time(start: Start) -> bool:
+    """Whether the schedule ended with the time, so that nothing is left of the run."""
+    return bool(start.config.get("schedule_over") == "time")
+
+
 def overfitting(figures: Figures, end: End) -> Text | None:
-    """What to try where validation has become worse while training went on."""
-    if not (figures.start and figures.vals and "loss" in end.best):
+    """What to try where validation became worse while training went on to get better."""
+    start, vals = figures.start, figures.vals
+    if not start or end.reason not in ENDED or end.best.get("loss") not in vals:
         return None
-    best, last = end.best["loss"], figures.vals[-1]
-    if last <= (1 + WORSE) * best:
+    at, last = vals.index(end.best["loss"]), vals[-1]
+    best, learned = vals[at], figures.trained[-1] < figures.trained[at]
+    if not (learned and (1 + WORSE) * best < last < inf):
         return None
-    dropout = figures.start.config["dropout"]
+    dropout = start.config["dropout"]
     try_ = f"--dropout {dropout + 0.1:.2g}" if dropout < MOST_DROPOUT else "a smaller --hidden-size"
+    sooner = "" if start.config["patience"] else ", or --patience 3 to stop sooner"
     return Text(
-        f"validation rose from {best:.3f} to {last:.3f} while training went on: over-fitting; "
-        f"the best was kept; try {try_}, or --patience 3 to stop sooner"
+        f"validation rose from {best:.3f} to {last:.3f} while the training loss fell: over-fitting; "
+        f"the best was kept; try {try_}{sooner}"
     )
 
 
@@ -110,7 +119,8 @@ def advice(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
         yield "checkpoint", Text(f"{path} (step {step:,})")
     if step:  # one that has learned something
         yield "sample it", Text(f"charrnn sample {shlex.quote(path)} --temp {TEMP}", style="bold")
-    if figures.last and end.reason in ("interrupted", "time"):
+    limited = end.reason == "time" and not (figures.start and spans_time(figures.start))
+    if figures.last and (limited or end.reason == "interrupted"):
         yield "go on", Text(f"the same command with --resume, from step {figures.last.step:,}")
     if end.reason == "diverged":
         yield "start again", Text("the same command with a lower --lr, and --force to replace this run")

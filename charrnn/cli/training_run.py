@@ -86,6 +86,7 @@ def _trainer(request: Request, command: list[str], quiet: bool, ranks: Ranks) ->
 
 def _nothing_left(trainer: Trainer, quiet: bool) -> bool:
     """Whether no step is left, which is said; to run then makes up for an evaluation that a kill took."""
+    from ..training.resume import FALLING
     from .console import note
 
     reason = trainer.budget.reason_to_end(trainer.progress, stopped=False)
@@ -94,7 +95,8 @@ def _nothing_left(trainer: Trainer, quiet: bool) -> bool:
     step, total = trainer.progress.step, trainer.plan.total_steps
     done = "its time is up" if reason == "time" else f"{step:,} of {total:,} steps are done"
     more = {"epochs": "--epochs", "steps": "--max-steps", "time": "--max-time"}[reason]
-    note(f"nothing left to do: {done}; to go on, with a learning rate that begins anew, raise {more}", quiet)
+    anew = ", with a learning rate that begins anew" * (trainer.config.lr_schedule in FALLING)
+    note(f"nothing left to do: {done}; to go on{anew}, raise {more}", quiet)
     return True
 
 

@@ -48,9 +48,14 @@ class Budget:
         config = self.plan.config
         if config.schedule_over != "time":
             return 0.0
-        microseconds = self.ranks.allreduce_max(round(1e6 * self.seconds))
         begun = progress.schedule_s
-        return min(1.0, (microseconds / 1e6 - begun) / max(1e-6, config.max_time - begun))
+        return min(1.0, (self.agreed_seconds() - begun) / max(1e-6, config.max_time - begun))
+
+    def agreed_seconds(self) -> float:
+        """The most of all ranks, which call this together."""
+        if self.plan.config.schedule_over != "time":
+            return 0.0
+        return self.ranks.allreduce_max(round(1e6 * self.seconds)) / 1e6
 
     @property
     def seconds(self) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import groupby
 
 from ..checkpoint.checkpoint import Checkpoint
 
-MOST = 1 << 16  # characters of all: a checkpoint's meta must stay short enough to be read
+MOST = 1 << 16  # bytes of all in JSON: a checkpoint's meta must stay short enough to be read
 
 
 def commands_of(checkpoint: Checkpoint) -> list[str]:
@@ -19,6 +20,6 @@ def commands_of(checkpoint: Checkpoint) -> list[str]:
 def newest(commands: Sequence[str]) -> list[str]:
     """Each once in a row; if there is no room for all, the newest."""
     kept = [command for command, _ in groupby(commands)]
-    while len(kept) > 1 and sum(map(len, kept)) > MOST:
+    while kept and len(json.dumps(kept)) > MOST:
         del kept[0]
     return kept

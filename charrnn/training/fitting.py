@@ -44,6 +44,7 @@ LONGEST = 2.0  # times the usual epochs: beyond, they bring nothing whatever the
 LONG = 600e3  # characters: a shorter text gains nothing from a larger model
 MARGIN = 1.5  # for a machine that is faster than it seemed: the clock ends the run, not the steps
 MOST_DROPOUT = 0.7
+GROWN = 0.1  # dropout more for each size larger than usual
 SIZES = ((128, 1), (192, 2), (256, 2), (384, 2), (512, 2))  # hidden size and layers, to choose from by time
 FEWEST, MOST = 0.25, 1.5  # of the usual epochs: with fewer a smaller model gets further, with more a larger
 
@@ -65,13 +66,14 @@ def fitted(
     epochs_in_time: how many a model gets in max_time; asked where that alone is the limit.
     """
     fit = fit_of(characters)
-    if config.max_time and not {"epochs", "max_steps"} & {*given}:
+    if config.max_time and not (config.max_steps or "epochs" in given):
         config = replace(config, schedule_over="time")
         fit = _in_time(fit, model, config, given, epochs_in_time)
-    elif "epochs" in given:
-        fit = _budgeted(fit, config.epochs)
-    elif config.max_steps:
-        fit = _budgeted(fit, config.max_steps / chunks(_with(config, fit, given), characters))
+    elif "epochs" in given or config.max_steps:
+        epochs = config.epochs if "epochs" in given else inf
+        if config.max_steps:
+            epochs = min(epochs, config.max_steps / chunks(_with(config, fit, given), characters))
+        fit = _budgeted(fit, epochs)
     return _with(model, fit, given), _with(config, fit, given)
 
 
@@ -107,8 +109,10 @@ def _in_time(
     if fit.characters > LONG and at == usual:
         while at + 1 < len(sizes) and epochs(sizes[at + 1]) >= MOST * fit.epochs:
             at += 1
-    found = min(epochs(sizes[at]), LONGEST * fit.epochs)
-    return replace(_budgeted(sizes[at], found), epochs=found * MARGIN)
+    more = min(MOST_DROPOUT, fit.dropout + GROWN * max(0, at - usual))
+    sizes[at] = replace(sizes[at], dropout=more)
+    found, most = epochs(sizes[at]), LONGEST * fit.epochs
+    return replace(_budgeted(sizes[at], min(found, most)), epochs=min(found * MARGIN, most))
 
 
 def described(model: ModelConfig, config: TrainConfig, given: Collection[str], characters: int) -> str:
@@ -120,7 +124,7 @@ def described(model: ModelConfig, config: TrainConfig, given: Collection[str], c
         "dropout": f"dropout {model.dropout:g}",
         "batch_size": f"batch {config.batch_size}",
         "lr": f"rate {config.tuned(model).lr:.3g}",
-        "epochs": f"{config.epochs:.3g} epochs" if config.schedule_over == "steps" else "",
+        "epochs": f"{'at most ' if config.schedule_over == 'time' else ''}{config.epochs:.3g} epochs",
     }
     chosen = ", ".join(text for name, text in parts.items() if text and name not in given)
     time = f" and {config.max_time:g} s" if config.schedule_over == "time" else ""

@@ -16,6 +16,8 @@ from .changeable_options import RESUMED, saved_or_given
 from .plan import chunks, steps_in
 
 # of options that the oldest checkpoints do not name: what they then did
+AT_FIRST = ", at the start"
+FALLING = ("cosine", "step")  # schedules that have come down in the end
 OLDEST = {"encoding_errors": "strict", "join": "nothing", "shuffle_lines": False}
 
 
@@ -68,14 +70,23 @@ def options(saved: Checkpoint, config: TrainConfig, given: Collection[str]) -> T
     Errors: UsageError.
     """
     before, free = _config(saved), RESUMED | {"lr"} if _has_ended(saved) else RESUMED
-    table = OLDEST | saved.meta.get("training", {})
+    table: dict[str, Any] = OLDEST | saved.meta.get("training", {})
+    if before.schedule_over == "time" and {"epochs", "max_steps"} & {*given}:
+        table |= {"schedule_over": "steps", "max_time": 0.0}  # what is given now is the budget
     config = saved_or_given("training", config, table, given, free)
-    if {"epochs", "max_steps"} & {*given}:
-        config = replace(config, schedule_over="steps")
-    limited = steps_in(before, _chunks(saved)) == before.max_steps
+    chunks = _chunks(saved)
+    if config.schedule_over == "time":
+        return replace(config, epochs=before.epochs * max(1.0, config.max_time / before.max_time))
+    limited = steps_in(before, chunks) == before.max_steps or before.schedule_over == "time"
     if limited and "max_steps" in given and "epochs" not in given:  # as many epochs as they take
-        config = replace(config, epochs=max(before.epochs, config.max_steps / _chunks(saved)))
+        config = replace(config, epochs=max(1 / chunks, config.max_steps / chunks))
     return config
+
+
+def fitted_then(saved: Checkpoint, given: Collection[str]) -> str:
+    """The sentence on options that were fitted, which some that are given now may no longer hold for."""
+    said = str(saved.meta.get("fitted", "")).removesuffix(AT_FIRST)
+    return f"{said}{AT_FIRST}" if said and {"epochs", "max_steps", "max_time", "lr"} & {*given} else said
 
 
 def anything_left(saved: Checkpoint, config: TrainConfig, total_steps: int) -> bool:
@@ -92,10 +103,17 @@ def begin_again(saved: Checkpoint, config: TrainConfig) -> str:
     The schedule that it began with, stretched to the new end, would jump to a rate far above the last one
     and have less time to come down: docs/training.md has the figures.
     """
-    if not _has_ended(saved) or config.lr_schedule in ("constant", "plateau"):
+    progress, then = saved.meta["progress"], saved.meta.get("training", {}).get("lr")
+    if not _has_ended(saved):
         return ""
-    progress = saved.meta["progress"]
-    progress |= {"schedule_step": progress["step"], "schedule_s": progress.get("seconds", 0.0)}
+    if config.lr_schedule not in FALLING:
+        progress |= {"lr_scale": 1.0} if config.lr != then else {}
+        return ""
+    progress |= {
+        "schedule_step": progress["step"],
+        "schedule_s": progress.get("seconds", 0.0),
+        "lr_scale": 1.0,
+    }
     return f"the run had ended: the learning rate begins anew at {config.lr:g}, and falls until the new end"
 
 

@@ -85,7 +85,7 @@ def prepare(request: Request) -> Setup:
         val, note = _validation(request.val, text.vocabulary, config, of_texts)
         notes.append(note)
     notes += of_texts
-    fitted = str(saved.meta.get("fitted", "")) if saved else ""
+    fitted = resume.fitted_then(saved, request.given) if saved else ""
     if not saved:
         given = {*request.given, *(vars(model) if start else ())}
         model, config, fitted = _fitted(text, model, config, given, val)

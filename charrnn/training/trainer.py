@@ -106,6 +106,8 @@ class Trainer:
             now, commands = self.files.meta["commands"][-1], commands_of(saved)
             if anything_left(saved, self.config, self.plan.total_steps):
                 again, commands = begin_again(saved, self.config), [*commands, now]
+            else:
+                self.files.meta |= {k: saved.meta[k] for k in ("training", "fitted") if k in saved.meta}
             self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
             self.files.meta["commands"] = newest(commands)
         self.progress = self.files.restore(saved)
@@ -286,7 +288,7 @@ class Trainer:
         return evaluate(network, ids, self.team, lambda: self._stopped, self.ranks)
 
     def _save_last(self) -> Iterator[events.Event]:
-        self.progress.seconds = self.budget.seconds
+        self.progress.seconds = self.budget.agreed_seconds()
         yield from self.files.save_last(self.progress)
         self._saved = True
 
