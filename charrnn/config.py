@@ -65,7 +65,7 @@ LEARNING_RATES = {
     "momentum": (0.5, None),
     "sgd": (5.0, None),
 }
-SHAKEN, STEADY_BATCH = ("gru", "rnn"), 64  # cells that small minibatches make unsteady, unless they learn slower
+SHAKEN, STEADY_BATCH = ("gru", "rnn"), 64  # cells that small minibatches make unsteady: they learn slower
 OPTIMIZERS = tuple(LEARNING_RATES)
 LARGEST_SEED = 10**18 - 1  # that a checkpoint can hold
 LONGEST_TIME = 1e9  # seconds: 30 years
