@@ -24,7 +24,10 @@ def symbol(level: str) -> str:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a network; with a vocabulary's size it fixes every parameter's shape."""
+    """The shape of a network; with a vocabulary's size it fixes every parameter's shape.
+
+    `charrnn train` sets what was not given by the text: training/fitting.py.
+    """
 
     cell: str = "lstm"
     hidden_size: int = 256
@@ -68,14 +71,17 @@ LEARNING_RATES = {
 SHAKEN, STEADY_BATCH = ("gru", "rnn"), 64  # cells that small minibatches make unsteady: they learn slower
 OPTIMIZERS = tuple(LEARNING_RATES)
 LARGEST_SEED = 10**18 - 1  # that a checkpoint can hold
-LONGEST_TIME = 1e9  # seconds: 30 years
+MOST_EPOCHS, LONGEST_TIME = 1e9, 1e9  # the second in seconds: 30 years
 SCHEDULES = ("constant", "cosine", "step", "plateau")
 SPANS = ("steps", "time")  # what a schedule runs over
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained: the data's cut, the optimiser, when to stop and what to keep."""
+    """How a model is trained: the data's cut, the optimiser, when to stop and what to keep.
+
+    `charrnn train` sets batch_size and epochs by the text where they were not given: training/fitting.py.
+    """
 
     level: str = "char"  # or byte
     encoding: str = "utf-8"
@@ -117,7 +123,7 @@ class TrainConfig:
         ):
             at_least(name, getattr(self, name), 0)
         above("epochs", self.epochs)
-        at_most("epochs", self.epochs, 1e9)
+        at_most("epochs", self.epochs, MOST_EPOCHS)
         at_most("seed", self.seed, LARGEST_SEED)
         at_most("max_time", self.max_time, LONGEST_TIME)
         if not 0 <= self.teacher_forcing <= 1:

@@ -30,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "fables-lstm.npz")
         setup = prepare(Request([Path("corpora/fables.txt")], ModelConfig(), TrainConfig(), path))
-        trainer = Trainer(setup.plan.of_rank(), path, fitted=setup.fitted)
+        trainer = Trainer(setup.plan.of_rank(), path, origin=setup.origin)
         for event in trainer.run():
             figures.add(event)
             match event:

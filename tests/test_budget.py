@@ -85,7 +85,7 @@ def test_a_limit_beside_epochs_is_each_process_own_and_moves_no_rate():
     clock.before, clock.now = 100.0, 9.0
     assert mine.rate(Progress(step=30)) == before
     assert mine.reason_to_end(Progress(step=30), stopped=False) == ""
-    assert mine.seconds == 0.0  # nothing of a clock is saved
+    assert mine.seconds() == 0.0  # nothing of a clock is saved
 
 
 def test_a_run_that_ended_goes_on_with_a_schedule_of_its_own(tmp_path):

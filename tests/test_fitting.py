@@ -92,6 +92,18 @@ def by_flops(per_second: float, seconds: float):
     return epochs
 
 
+@pytest.mark.parametrize("steps", [10**15, 10**17])
+def test_any_number_of_steps_may_be_asked_for(steps):
+    _, config = chosen(2_000, {"max_steps": steps})
+    assert config.max_steps == steps
+
+
+def test_the_smaller_of_two_budgets_decides_on_dropout():
+    alone = chosen(1_000_000, {"max_steps": 100})[0].dropout
+    assert chosen(1_000_000, {"max_steps": 100, "epochs": 20.0})[0].dropout == alone
+    assert chosen(1_000_000, {"max_steps": 10**9, "epochs": 2.0})[0].dropout > alone
+
+
 def test_more_time_makes_the_model_larger_and_less_time_smaller():
     sizes, dropouts = [], []
     for seconds in (1, 10, 60, 300, 1_500, 10_000):

@@ -24,6 +24,7 @@ from charrnn.parallel.threads import Team
 from charrnn.text.corpus import from_text
 from charrnn.training import events
 from charrnn.training import plan as plans
+from charrnn.training.origin import Origin
 from charrnn.training.plan import Plan
 from charrnn.training.trainer import Trainer
 
@@ -235,7 +236,9 @@ def test_a_model_to_begin_from_that_overflows_is_to_blame_not_the_rate(fables, t
     model = {"hidden_size": 8, "cell": "rnn_relu"}
     fresh = trainer(fables[:3000], tmp_path / "m.npz", model)
     fresh.network.flat[...] = 1e30
-    run = Trainer(fresh.plan, tmp_path / "m.npz", network=fresh.network, init_sha256="of that model")
+    run = Trainer(
+        fresh.plan, tmp_path / "m.npz", network=fresh.network, origin=Origin(init_sha256="of that model")
+    )
     with pytest.raises(DivergedError, match="the model that this run began from overflows on this text"):
         list(run.run())
 

@@ -29,19 +29,19 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
         setup = prepare(request)
         for text in setup.notes:
             note(text, quiet)
-        took = speed.seconds(setup.plan)
-        took = min(took, setup.plan.config.max_time or took)
+        took = speed.seconds(setup.plan, request.processes)
     plan, names = setup.plan, RunNames.of(request.out)
     plan.of_rank(ranks, 0)  # whether each has something to do
     parts, model, config = plan.corpus, plan.model, plan.config
     looks = f", attention over {model.attention} steps" if model.attention else ""
+    took = min(took, config.max_time or took)
     most = "at most " if config.schedule_over == "time" else ""
     beyond = f", more than the {LARGEST / 1e6:,.0f} that it may have" * (plan.saved_nbytes > LARGEST)
     for name, value in (
         ("characters", f"{parts['train']:,} train, {parts['val']:,} val, {parts['test']:,} test"),
         ("vocabulary", f"{parts['vocab']:,}"),
         ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units{looks}, {model.dtype}"),
-        ("fitted", visible(setup.fitted)),
+        ("fitted", visible(setup.origin.fitted)),
         ("parameters", f"{plan.layout.size:,}"),
         ("steps", f"{most}{plan.total_steps:,}, {plan.streams.chunks:,} an epoch"),
         ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),

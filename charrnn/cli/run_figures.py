@@ -106,6 +106,11 @@ class Figures:
             return str(RunNames.of(Path(self.resumed.path)).best), end.best["step"]
         return None
 
+    @property
+    def over_time(self) -> bool:
+        """Whether the schedule spans --max-time, so that nothing is left when it is up."""
+        return bool(self.start and self.start.config.get("schedule_over") == "time")
+
     def ahead(self) -> tuple[float, float]:
         """Seconds left, by the steps or by --max-time; and the share done of the one that ends first."""
         step, start = self.step, self.start
@@ -114,8 +119,7 @@ class Figures:
         seconds, total = step.elapsed_s, start.total_steps
         by_steps = seconds / self.steps * (total - step.step), step.step / total
         limit = start.config["max_time"]
-        over_time = self.resumed and start.config.get("schedule_over") == "time"
-        spent = seconds + (self.resumed.seconds if self.resumed and over_time else 0.0)
+        spent = seconds + (self.resumed.seconds if self.resumed and self.over_time else 0.0)
         return min(by_steps, (max(0.0, limit - spent), spent / limit)) if limit else by_steps
 
     def rows(self) -> list[Words]:

@@ -10,9 +10,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from ..plotting.curves import epoch
 from ..scoring.metrics import bits
 from ..system.terminal import legible
-from ..training.events import End, Sampled, Start
+from ..training.events import End, Sampled
+from ..training.fitting import MOST_DROPOUT
+from ..training.logs import OVERFITTED
 from ..training.samples import TEMP
 from .run_figures import Figures, duration, says
 from .sparkline import sparkline
@@ -23,8 +26,6 @@ ENDED = {
     "time": "the time is up",
     "patience": "validation no longer improves",
 }
-WORSE = 0.01  # of the best validation loss: by so much more, the last one shows over-fitting
-MOST_DROPOUT = 0.65
 
 
 def framed(sample: Sampled, height: int | None = None) -> Panel:
@@ -83,13 +84,8 @@ def at_epoch(figures: Figures, end: End) -> str:
     if not figures.start:
         return ""
     per_epoch = figures.start.steps_per_epoch
-    epoch, last = (step / per_epoch for step in (end.best["step"], max(figures.done, end.best["step"])))
-    return f", at epoch {epoch:.3g} of {last:.3g}"
-
-
-def spans_time(start: Start) -> bool:
-    """Whether the schedule ended with the time, so that nothing is left of the run."""
-    return bool(start.config.get("schedule_over") == "time")
+    best, last = (step / per_epoch for step in (end.best["step"], max(figures.done, end.best["step"])))
+    return f", at epoch {epoch(best)} of {epoch(last)}"
 
 
 def overfitting(figures: Figures, end: End) -> Text | None:
@@ -99,10 +95,14 @@ def overfitting(figures: Figures, end: End) -> Text | None:
         return None
     at, last = vals.index(end.best["loss"]), vals[-1]
     best, learned = vals[at], figures.trained[-1] < figures.trained[at]
-    if not (learned and (1 + WORSE) * best < last < inf):
+    if not (learned and OVERFITTED * best < last < inf):
         return None
     dropout = start.config["dropout"]
-    try_ = f"--dropout {dropout + 0.1:.2g}" if dropout < MOST_DROPOUT else "a smaller --hidden-size"
+    try_ = (
+        f"--dropout {min(dropout + 0.1, MOST_DROPOUT):.2g}"
+        if dropout < MOST_DROPOUT
+        else "a smaller --hidden-size"
+    )
     sooner = "" if start.config["patience"] else ", or --patience 3 to stop sooner"
     return Text(
         f"validation rose from {best:.3f} to {last:.3f} while the training loss fell: over-fitting; "
@@ -119,7 +119,7 @@ def advice(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
         yield "checkpoint", Text(f"{path} (step {step:,})")
     if step:  # one that has learned something
         yield "sample it", Text(f"charrnn sample {shlex.quote(path)} --temp {TEMP}", style="bold")
-    limited = end.reason == "time" and not (figures.start and spans_time(figures.start))
+    limited = end.reason == "time" and not figures.over_time
     if figures.last and (limited or end.reason == "interrupted"):
         yield "go on", Text(f"the same command with --resume, from step {figures.last.step:,}")
     if end.reason == "diverged":

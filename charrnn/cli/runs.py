@@ -12,14 +12,13 @@ import typer
 
 from ..errors import LogError
 from ..plotting.curves import differing, epoch, names, spelled
-from ..training.logs import Run, read
+from ..training.logs import OVERFITTED, Run, read
 from .file_checks import refuse_to_read_stdin_twice
 from .options import option
 from .output import json_line, visible
 
 NONE = "-"
 FIGURE = re.compile(rf"[{NONE}\d](.*\d)?")  # what is aligned to the right
-OVERFITTED = 1.01  # a last loss of so many times the best is marked: less may be chance
 
 
 def runs(

@@ -168,7 +168,9 @@ def train(
 
     from ..training.setup import Request  # NumPy and Numba come with it
 
-    request = Request(corpus, model, config, names.best, given, val, init_from, extend_vocab, resume)
+    request = Request(
+        corpus, model, config, names.best, given, val, init_from, extend_vocab, resume, ranks.size
+    )
     if dry_run:
         show(request, log, quiet, ranks)
     else:

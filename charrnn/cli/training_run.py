@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,10 +78,7 @@ def _trainer(request: Request, command: list[str], quiet: bool, ranks: Ranks) ->
         ranks.scatter(lambda rank: setup.plan.of_rank(ranks, rank)),
         request.out,
         network=setup.network,
-        command=command,
-        init_sha256=setup.init_sha256,
-        earlier_commands=setup.earlier_commands,
-        fitted=setup.fitted,
+        origin=replace(setup.origin, command=shlex.join(command)),
         ranks=ranks,
     )
 
@@ -90,7 +89,7 @@ def _nothing_left(trainer: Trainer, quiet: bool) -> bool:
     from .console import note
 
     reason = trainer.budget.reason_to_end(trainer.progress, stopped=False)
-    if reason not in ("epochs", "steps", "time"):
+    if reason not in ("epochs", "steps") and not (reason == "time" and trainer.budget.over_time):
         return False
     step, total = trainer.progress.step, trainer.plan.total_steps
     done = "its time is up" if reason == "time" else f"{step:,} of {total:,} steps are done"

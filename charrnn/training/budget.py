@@ -31,7 +31,7 @@ class Budget:
         config = self.plan.config
         if progress.step >= self.plan.total_steps:
             return "steps" if progress.step == config.max_steps else "epochs"
-        if config.max_time and (self.seconds or self.clock.elapsed_s) >= config.max_time:
+        if config.max_time and self._spent >= config.max_time:
             return "time"
         return "patience" if config.patience and progress.stale >= config.patience else ""
 
@@ -45,20 +45,24 @@ class Budget:
 
     def _share_of_time(self, progress: Progress) -> float:
         """How much of the time is over that the schedule spans; 0 where it spans the steps."""
-        config = self.plan.config
-        if config.schedule_over != "time":
+        if not self.over_time:
             return 0.0
-        begun = progress.schedule_s
-        return min(1.0, (self.agreed_seconds() - begun) / max(1e-6, config.max_time - begun))
+        begun, limit = progress.schedule_s, self.plan.config.max_time
+        return min(1.0, (self.seconds() - begun) / max(1e-6, limit - begun))
 
-    def agreed_seconds(self) -> float:
-        """The most of all ranks, which call this together."""
-        if self.plan.config.schedule_over != "time":
-            return 0.0
-        return self.ranks.allreduce_max(round(1e6 * self.seconds)) / 1e6
+    def seconds(self) -> float:
+        """That the run took, the most of all ranks, which call this together.
+
+        0 where the schedule spans the steps: files do not depend on a clock.
+        """
+        return self.ranks.allreduce_max(round(1e6 * self._spent)) / 1e6 if self.over_time else 0.0
 
     @property
-    def seconds(self) -> float:
-        """That the run took, where its schedule spans them; else 0: files do not depend on a clock."""
-        spanned = self.plan.config.schedule_over == "time"
-        return self.clock.before + self.clock.elapsed_s if spanned else 0.0
+    def _spent(self) -> float:
+        """Seconds that count against max_time: of this process; where the schedule spans them, of the run."""
+        return self.clock.elapsed_s + (self.clock.before if self.over_time else 0.0)
+
+    @property
+    def over_time(self) -> bool:
+        """Whether the schedule spans the time, so that nothing of the run is left when it is up."""
+        return self.plan.config.schedule_over == "time"

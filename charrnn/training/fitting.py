@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import inf, log2, sqrt
 from typing import Any
 
-from ..config import ModelConfig, TrainConfig
+from ..config import MOST_EPOCHS, ModelConfig, TrainConfig
 from .changeable_options import Config
 from .plan import chunks
 
@@ -90,7 +90,7 @@ def _budgeted(fit: Fit, epochs: float) -> Fit:
     """For another number of epochs: with more of them dropout pays more."""
     ratio = epochs / fit.epochs
     dropout = fit.dropout * sqrt(ratio) if ratio < 1 else min(MOST_DROPOUT, fit.dropout + 0.1 * log2(ratio))
-    return replace(fit, epochs=epochs, dropout=round(dropout, 2))
+    return replace(fit, epochs=min(epochs, MOST_EPOCHS), dropout=round(dropout, 2))
 
 
 def _in_time(

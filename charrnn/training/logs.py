@@ -17,6 +17,7 @@ from ..system.stdio import STDIO, name_of
 
 REMEDY = "name the .jsonl that charrnn train wrote beside its checkpoint"
 LARGEST = 1e15  # of any figure
+OVERFITTED = 1.01  # a last validation of so many times the best is told: less may be chance
 
 
 class Point(NamedTuple):

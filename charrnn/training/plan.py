@@ -28,7 +28,7 @@ SAVE = 6e12  # flops between saves: about a minute of them, counted in steps so 
 
 def chunks(config: TrainConfig, characters: int) -> int:
     """Steps of an epoch on a text of so many characters to train on."""
-    text = np.broadcast_to(np.uint8(0), max(0, characters))  # of which the length alone matters
+    text = np.broadcast_to(np.uint8(0), max(2, characters))  # of which the length alone matters
     return Streams.of(text, config.batch_size, config.seq_len).chunks
 
 

@@ -10,14 +10,15 @@ from typing import Any
 from ..checkpoint.checkpoint import VERSIONS, Checkpoint
 from ..checkpoint.names import RunNames
 from ..checkpoint.reading import load
-from ..config import TrainConfig
+from ..config import MOST_EPOCHS, TrainConfig
 from ..errors import CheckpointError, UsageError, field
 from .changeable_options import RESUMED, saved_or_given
+from .origin import commands_of, newest
 from .plan import chunks, steps_in
 
-# of options that the oldest checkpoints do not name: what they then did
 AT_FIRST = ", at the start"
 FALLING = ("cosine", "step")  # schedules that have come down in the end
+# of options that the oldest checkpoints do not name: what they then did
 OLDEST = {"encoding_errors": "strict", "join": "nothing", "shuffle_lines": False}
 
 
@@ -74,12 +75,13 @@ def options(saved: Checkpoint, config: TrainConfig, given: Collection[str]) -> T
     if before.schedule_over == "time" and {"epochs", "max_steps"} & {*given}:
         table |= {"schedule_over": "steps", "max_time": 0.0}  # what is given now is the budget
     config = saved_or_given("training", config, table, given, free)
-    chunks = _chunks(saved)
+    steps_an_epoch = _chunks(saved)
     if config.schedule_over == "time":
-        return replace(config, epochs=before.epochs * max(1.0, config.max_time / before.max_time))
-    limited = steps_in(before, chunks) == before.max_steps or before.schedule_over == "time"
+        epochs = before.epochs * max(1.0, config.max_time / before.max_time)
+        return replace(config, epochs=min(epochs, MOST_EPOCHS))
+    limited = steps_in(before, steps_an_epoch) == before.max_steps or before.schedule_over == "time"
     if limited and "max_steps" in given and "epochs" not in given:  # as many epochs as they take
-        config = replace(config, epochs=max(1 / chunks, config.max_steps / chunks))
+        config = replace(config, epochs=min(max(1, config.max_steps) / steps_an_epoch, MOST_EPOCHS))
     return config
 
 
@@ -89,7 +91,22 @@ def fitted_then(saved: Checkpoint, given: Collection[str]) -> str:
     return f"{said}{AT_FIRST}" if said and {"epochs", "max_steps", "max_time", "lr"} & {*given} else said
 
 
-def anything_left(saved: Checkpoint, config: TrainConfig, total_steps: int) -> bool:
+def carry_on(meta: dict[str, Any], saved: Checkpoint, config: TrainConfig, total_steps: int) -> str:
+    """Have the files of a run that goes on say what is true of it, in `meta`; what the user should know.
+
+    Where nothing is left to train, options and commands are those that made it.
+    """
+    now, commands = meta["command"], commands_of(saved)
+    meta |= {name: saved.meta[name] for name in ("command", "init_sha256") if name in saved.meta}
+    if _anything_left(saved, config, total_steps):
+        meta["commands"] = newest([*commands, now])
+        return _begin_again(saved, config)
+    meta |= {name: saved.meta[name] for name in ("training", "fitted") if name in saved.meta}
+    meta["commands"] = commands
+    return ""
+
+
+def _anything_left(saved: Checkpoint, config: TrainConfig, total_steps: int) -> bool:
     """Whether a budget has something left for a run."""
     progress = saved.meta["progress"]
     if config.schedule_over == "time" and progress.get("seconds", 0.0) >= config.max_time:
@@ -97,7 +114,7 @@ def anything_left(saved: Checkpoint, config: TrainConfig, total_steps: int) -> b
     return bool(progress["step"] < total_steps)
 
 
-def begin_again(saved: Checkpoint, config: TrainConfig) -> str:
+def _begin_again(saved: Checkpoint, config: TrainConfig) -> str:
     """Give a run that had ended, and is to go on, a schedule of its own for what comes; say so, or nothing.
 
     The schedule that it began with, stretched to the new end, would jump to a rate far above the last one
@@ -122,7 +139,7 @@ def _has_ended(saved: Checkpoint) -> bool:
     if not saved.meta.keys() >= {"training", "corpus", "progress"}:
         return False
     config = _config(saved)
-    return not anything_left(saved, config, steps_in(config, _chunks(saved)))
+    return not _anything_left(saved, config, steps_in(config, _chunks(saved)))
 
 
 def _config(saved: Checkpoint) -> TrainConfig:

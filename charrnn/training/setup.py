@@ -20,8 +20,8 @@ from ..text.tail_kind import tail_note
 from ..text.vocabulary import Vocabulary
 from . import finetune, resume, speed
 from .changeable_options import FINE_TUNED, saved_or_given
-from .commands import commands_of
 from .fitting import described, fit_of, fitted
+from .origin import Origin, commands_of
 from .plan import Plan
 
 ENOUGH = 100  # updates an epoch; 300,000 characters have 66 of 64 x 64, which cost them much
@@ -40,6 +40,7 @@ class Request:
     init_from: Path | None = None
     extend_vocab: bool = True
     resume: bool = False
+    processes: int = 1  # that share the work
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,8 @@ class Setup:
 
     plan: Plan
     network: Network | None  # to start from; None: an untrained one
-    init_sha256: str = ""  # digest of the checkpoint that is fine-tuned
+    origin: Origin  # by the command that is running
     notes: list[str] = field(default_factory=list)  # what the user should know
-    earlier_commands: list[str] = field(default_factory=list)  # that made it
-    fitted: str = ""  # the options that were fitted to the text, in a sentence
 
 
 def prepare(request: Request) -> Setup:
@@ -69,11 +68,7 @@ def prepare(request: Request) -> Setup:
             resume.refuse_another_start(saved, request.init_from, init_sha256, request.out)
         model = saved_or_given("model", model, saved.meta["model"], request.given, ())
         config = resume.options(saved, config, request.given)
-    text = corpus.load(
-        request.corpus, config.encoding, config.level, config.encoding_errors, config.join, of_texts
-    )
-    if config.shuffle_lines:
-        text = shuffle_lines(text, config.seed, of_texts)
+    text = _text(request.corpus, config, of_texts)
     if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
         network, text = finetune.adapt(saved, model, text, extend=False, seed=config.seed)
     elif start:
@@ -88,15 +83,28 @@ def prepare(request: Request) -> Setup:
     fitted = resume.fitted_then(saved, request.given) if saved else ""
     if not saved:
         given = {*request.given, *(vars(model) if start else ())}
-        model, config, fitted = _fitted(text, model, config, given, val)
+        model, config, fitted = _fitted(text, model, config, given, val, request.processes)
     plan = Plan.of(text, model, config, val)
     notes += [] if saved else _advice(plan, request)
-    commands = commands_of(start) if start else []
-    return Setup(plan, network, init_sha256, [note for note in notes if note], commands, fitted)
+    origin = Origin(
+        earlier_commands=commands_of(start) if start else (), init_sha256=init_sha256, fitted=fitted
+    )
+    return Setup(plan, network, origin, [note for note in notes if note])
+
+
+def _text(paths: list[Path], config: TrainConfig, notes: Notes) -> corpus.Corpus:
+    """Read as asked.  Errors: TextError; UsageError for a single line that is to be shuffled."""
+    text = corpus.load(paths, config.encoding, config.level, config.encoding_errors, config.join, notes)
+    return shuffle_lines(text, config.seed, notes) if config.shuffle_lines else text
 
 
 def _fitted(
-    text: corpus.Corpus, model: ModelConfig, config: TrainConfig, given: Collection[str], val: Ids | None
+    text: corpus.Corpus,
+    model: ModelConfig,
+    config: TrainConfig,
+    given: Collection[str],
+    val: Ids | None,
+    processes: int,
 ) -> tuple[ModelConfig, TrainConfig, str]:
     """Options that suit the text, and a sentence that names them."""
     fraction = 0.0 if val is not None else config.val_fraction
@@ -108,7 +116,7 @@ def _fitted(
         nonlocal rate
         one = Plan.of(text, model, replace(config, epochs=1.0), val)
         flops = one.flops * one.total_steps
-        rate = rate or flops / speed.seconds(one)
+        rate = rate or flops / speed.seconds(one, processes)
         return config.max_time * rate / flops
 
     model, config = fitted(model, config, given, characters, epochs_in_time)

@@ -21,8 +21,10 @@ MOST_FLOPS, MOST_BYTES = 1e12, 5e8  # of what is timed: a larger model's time is
 VALIDATED = 1 << 15  # characters, of which 64 streams read much the same share of the peak as of more
 
 
-def seconds(plan: Plan) -> float:
+def seconds(plan: Plan, processes: int = 1) -> float:
     """Of training and validating: so many steps and epochs as the plan has, whatever its time limit.
+
+    processes: like this one, that share the work without loss.
 
     Cost: a second or two, and before that the compilation of kernels that were not used yet.
     """
@@ -41,7 +43,7 @@ def seconds(plan: Plan) -> float:
         team.close()
     every = plan.config.eval_every or plan.streams.chunks
     validations = -(-plan.total_steps // every) * len(plan.split.val) / max(1, len(val))
-    return plan.total_steps * step + validations * one * plan.flops / small.flops
+    return (plan.total_steps * step + validations * one * plan.flops / small.flops) / processes
 
 
 def _affordable(plan: Plan) -> Plan:

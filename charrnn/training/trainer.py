@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
-import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
@@ -28,11 +25,11 @@ from ..version import __version__
 from . import events
 from .budget import Budget
 from .clock import Clock
-from .commands import commands_of, newest
 from .compile_kernels import calls, compile_kernels
 from .learner import Learner
+from .origin import Origin
 from .plan import RankPlan
-from .resume import anything_left, begin_again, refuse_other_texts
+from .resume import carry_on, refuse_other_texts
 from .run_files import RunFiles
 from .samples import sampled
 
@@ -52,16 +49,12 @@ class Trainer:
         out: Path,
         *,
         network: Network | None = None,
-        command: list[str] | None = None,
-        earlier_commands: Sequence[str] = (),
-        init_sha256: str = "",
-        fitted: str = "",
+        origin: Origin | None = None,
         ranks: Ranks = ALONE,
     ):
         """out: where the best model goes, NAME.npz; what is needed to go on goes beside it (RunNames).
 
-        network: start from its weights, which earlier_commands made and of which init_sha256 is a digest;
-        rank 0's are everyone's.  fitted: the options that follow from the text, in a sentence.
+        network: start from its weights; rank 0's are everyone's.
         """
         self.plan, self.config, self.ranks = plan, plan.config, ranks
         self.network = network or Network(plan.model, len(plan.vocabulary), seed=self.config.seed)
@@ -73,19 +66,9 @@ class Trainer:
         self.progress, self.clock = Progress(), Clock()
         self.budget = Budget(plan, ranks, self.clock)
         self._stopped = self._saved = False
-        meta = self._meta(shlex.join(command or sys.argv), earlier_commands, init_sha256)
-        meta["fitted"] = fitted
+        meta = {"training": asdict(self.config), "corpus": plan.corpus, "seed": self.config.seed}
+        meta |= (origin or Origin()).meta
         self.files = RunFiles(RunNames.of(out), self.learner, plan.vocabulary, meta)
-
-    def _meta(self, command: str, earlier: Sequence[str], init_sha256: str) -> dict[str, Any]:
-        return {
-            "training": asdict(self.config),
-            "corpus": self.plan.corpus,
-            "seed": self.config.seed,
-            "command": command,
-            "commands": newest([*earlier, command]),
-            "init_sha256": init_sha256,
-        }
 
     @property
     def epoch(self) -> float:
@@ -103,13 +86,7 @@ class Trainer:
         again = ""
         if saved := self.files.load_last():
             refuse_other_texts(self.plan.corpus, saved.meta.get("corpus", {}), self.files.names.last)
-            now, commands = self.files.meta["commands"][-1], commands_of(saved)
-            if anything_left(saved, self.config, self.plan.total_steps):
-                again, commands = begin_again(saved, self.config), [*commands, now]
-            else:
-                self.files.meta |= {k: saved.meta[k] for k in ("training", "fitted") if k in saved.meta}
-            self.files.meta |= {k: saved.meta[k] for k in ("command", "init_sha256") if k in saved.meta}
-            self.files.meta["commands"] = newest(commands)
+            again = carry_on(self.files.meta, saved, self.config, self.plan.total_steps)
         self.progress = self.files.restore(saved)
         self.clock.before, self._saved = self.progress.seconds, True
         return "; ".join(filter(None, (self.files.without_best(self.progress), again)))
@@ -288,7 +265,7 @@ class Trainer:
         return evaluate(network, ids, self.team, lambda: self._stopped, self.ranks)
 
     def _save_last(self) -> Iterator[events.Event]:
-        self.progress.seconds = self.budget.agreed_seconds()
+        self.progress.seconds = self.budget.seconds()
         yield from self.files.save_last(self.progress)
         self._saved = True
 
