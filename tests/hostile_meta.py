@@ -86,6 +86,9 @@ WRONG_VALUES = {
             "seed": [10**18, 1.5, "0", [0]],
             "command": [1, ["rm", "-rf"], {"x": "y"}],
             "numpy": [2.0],
+            "commands": ["x", {}, [1], [["rm"]], ["x", None]],
+            "fitted": [1, ["x"]],
+            "test": [[], 1.5, {"loss": "low"}],
             "novel": [[1], {"a": {"b": 1}}, {"a": [1]}],
             "model": [[], "gru", 3, {}],
             "training": [[], 3, "", {"lr": [1]}, {"novel": {}}],
@@ -120,6 +123,8 @@ WRONG_VALUES = {
             "val_fraction": [1.0, -0.5],
             "seed": [-1],
             "lr_schedule": ["x" * 100_000],
+            "schedule_over": ["time", "space", 3],  # without a time that it could span
+            "max_time": [-1.0, 1e308],
         }.items()
         for value in values
     },
@@ -131,6 +136,9 @@ WRONG_VALUES = {
             "pending": [1, "yes"],
             "best": [[], {"loss": 1.0}, {"step": 5}, {"step": 5, "loss": "low"}, {"step": 5, "loss": {}}],
             "history": [{}, [1], [[float("inf"), 1.0]]],
+            "seconds": [-1.0, float("nan"), float("inf"), 1e303, "1"],
+            "schedule_step": [-1, 1.5, 10**17],
+            "schedule_s": [-1.0, float("nan"), 1e303],
             "novel": [1],
         }.items()
         for value in values

@@ -16,10 +16,11 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.parallel.ranks import ALONE
 from charrnn.text.corpus import from_text
-from charrnn.training import events
+from charrnn.training import events, speed
 from charrnn.training.budget import Budget
 from charrnn.training.clock import Clock
 from charrnn.training.plan import Plan
+from charrnn.training.setup import Request, prepare
 from charrnn.training.trainer import Trainer
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 30
@@ -115,6 +116,16 @@ def test_going_on_anew_and_being_stopped_changes_no_bit(tmp_path):
     assert np.array_equal(*arrays)
 
 
+def test_a_return_to_a_saved_state_keeps_the_new_schedule(tmp_path):
+    """Where nothing was saved since the run went on: the file knows of the old one alone."""
+    first = rates(made(tmp_path / "m.npz"))
+    more = made(tmp_path / "m.npz", epochs=8.0)
+    more.resume()
+    list(more._rewind(9.0))
+    assert more.progress.schedule_step == len(first)
+    assert more.budget.rate(more.progress) == 0.005  # the whole rate, halved by the return
+
+
 def test_a_run_that_was_stopped_before_its_end_keeps_its_schedule(tmp_path):
     rates(made(tmp_path / "m.npz"), stop=30)
     more = made(tmp_path / "m.npz", epochs=8.0)
@@ -180,6 +191,29 @@ def test_every_command_that_made_a_model_is_told_and_its_test_score(folder):
     meta = json.loads(run("info", "m.npz", "--json", cwd=folder).out)
     scored = json.loads((folder / "m.jsonl").read_text().splitlines()[-2])
     assert scored["split"] == "test" and meta["test"]["loss"] == scored["loss"]
+
+
+def test_a_run_that_a_slice_of_time_ended_just_goes_on(folder):
+    """Whatever the slice, which is over as soon as it begins."""
+    slices = [*RUN, "--epochs", 9, "--max-time", "0.001s"]
+    assert run(*slices, cwd=folder).code == 0
+    done = run(*slices, "--resume", cwd=folder)
+    assert done.code == 0 and "nothing left" not in done.err
+
+
+def test_processes_share_the_time(folder, monkeypatch):
+    """Two get twice the epochs of one in it."""
+    asked = []
+    monkeypatch.setattr(speed, "seconds", lambda plan, processes: asked.append(processes) or 10.0 / processes)
+    model, config = ModelConfig("rnn", 8), TrainConfig(max_time=15.0, seq_len=16)
+    given = {"hidden_size", "num_layers", "max_time", "seq_len"}
+    epochs = [
+        prepare(
+            Request([folder / "text.txt"], model, config, folder / "m.npz", given, processes=number)
+        ).plan.config.epochs
+        for number in (1, 2)
+    ]
+    assert asked == [1, 2] and epochs[1] == pytest.approx(2 * epochs[0])
 
 
 def test_more_time_for_a_run_whose_time_was_up_is_used_up(folder):

@@ -147,3 +147,15 @@ def test_a_last_shorter_chunk_and_a_used_shard_leave_no_trace(cell, dtype):
     for name, grad in expected[1].items():
         np.testing.assert_array_equal(got[1][name], grad, err_msg=name)
     np.testing.assert_array_equal(got[2], expected[2])
+
+
+@pytest.mark.parametrize("embed", [0, 12])
+def test_first_values_are_as_large_as_their_layers_need(embed):
+    """Uniform within what makes a unit's input vary by 1 / sqrt(3) or 1, whatever its number of inputs."""
+    config = ModelConfig("lstm", 100, num_layers=3, embed_size=embed)
+    w = Network(config, 50, seed=1).weights
+    inputs = math.sqrt(3 / embed) if embed else 1
+    bounds = [(w.stacked, math.sqrt(3) / 10), (w.recurrent, math.sqrt(3) / 10), (w.input, inputs)]
+    for values, bound in [*bounds, (w.out, 0.1), (w.bias, 0.1)]:
+        assert bound * 0.98 < np.abs(values).max() <= bound
+        assert values.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
