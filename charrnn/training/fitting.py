@@ -46,7 +46,7 @@ MARGIN = 1.5  # for a machine that is faster than it seemed: the clock ends the 
 MOST_DROPOUT = 0.7
 GROWN = 0.1  # dropout more for each size larger than usual
 SIZES = ((128, 1), (192, 2), (256, 2), (384, 2), (512, 2))  # hidden size and layers, to choose from by time
-FEWEST, MOST = 0.25, 1.5  # of the usual epochs: with fewer a smaller model gets further, with more a larger
+FEWEST, MOST = 0.25, 1.2  # of the usual epochs: with fewer a smaller model gets further, with more a larger
 
 
 def fit_of(characters: int) -> Fit:
