@@ -52,7 +52,7 @@ def after_backward(line: str) -> Edit:
 
 B = "work.ds_rows.shape[2]"  # sequences
 H_PREV = "h_prev = work.s_rows[l, 0, :n]"
-NATS = "nats[row] = math.log(np.float64(sum_)) + np.float64(highest) - np.float64(target)"
+NATS = "nats[row] = ln(np.float64(sum_)) + np.float64(highest) - np.float64(target)"
 NO_MAXIMUM = Edit(SOFTMAX, "highest = largest(p)", "highest = p.dtype.type(0)")
 
 THROUGH_TIME = [

@@ -2,7 +2,7 @@
 
 Compiling a cell's kernels takes ten seconds, so a test that changes a line of them cannot wait for Numba. In
 the copy `jit` leaves functions as they are, and what only a compiler knows has a plain twin: the tiled matrix
-product, and the choice of exp, sigmoid and tanh by the number's type.
+product, sums by lanes, fused multiply-adds, and the choice of exp, sigmoid and tanh by the number's type.
 All else is the source that trains, line by line, as test_mistakes.py proves against the compiled kernels.
 """
 
@@ -25,7 +25,7 @@ def jit(function):
     function.py_func = function
     return function
 
-reduction = choice = called = jit
+instruction = choice = called = jit
 
 def optional(kernel):
     return lambda *arguments: None if arguments[-1] is None else kernel(*arguments)
@@ -48,15 +48,39 @@ def matmul(a, panels, c, accumulate):
     product = a @ panels[: depth * columns].reshape(depth, columns)
     c[...] = c + product if accumulate else product
 """
-CHOICE_OF_TYPE = """
+ELEMENTARY = """
+def fma(x, y, z):
+    return x * y + z
+
+def horner(x, coefficients):
+    value = coefficients[0]
+    for each in coefficients[1:]:
+        value = value * x + each
+    return value
+
 def exp(x):
     return _exp32(x) if isinstance(x, np.float32) else _exp64(x)
 
-def _sigmoid(x):
+def sigmoid(x):
     return _sigmoid32(x) if isinstance(x, np.float32) else _sigmoid64(x)
 
-def _tanh(x):
+def tanh(x):
     return _tanh32(x) if isinstance(x, np.float32) else _tanh64(x)
+"""
+SUMS = """
+import numpy as np
+
+def total(x):
+    return x.sum()
+
+def dot(x, y):
+    return x.dtype.type((x * y).sum())
+
+def squares(x):
+    return float((x.astype(np.float64) ** 2).sum())
+
+def largest(x):
+    return x.max()
 """
 NUMBERS = itertools.count()  # a name is never used twice, so no copy meets another's modules
 
@@ -87,8 +111,9 @@ def copy(folder: Path, edits: Iterable[Edit]) -> None:
     (kernels / "matmul.py").write_text(MATMUL, encoding="utf-8")
     (kernels / "processor.py").write_text("CONFIG = None\nHAS_BFLOAT16 = HAS_AMX = False\n", encoding="utf-8")
     (kernels / "bfloat16.py").write_text("def depth_of(k):\n    return k\n", encoding="utf-8")
-    with (kernels / "activations.py").open("a", encoding="utf-8") as file:
-        file.write(CHOICE_OF_TYPE)
+    (kernels / "sums.py").write_text(SUMS, encoding="utf-8")
+    with (kernels / "elementary.py").open("a", encoding="utf-8") as file:
+        file.write(ELEMENTARY)
 
 
 class Package:

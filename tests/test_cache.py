@@ -21,7 +21,7 @@ from program import run
 import charrnn
 from charrnn.kernels import cache
 from charrnn.kernels.compiler import Kernel
-from charrnn.kernels.jit import FLAGS, called, jit
+from charrnn.kernels.jit import called, jit
 from charrnn.kernels.matmul import matmul, packed_size
 
 FOLDER = "from charrnn.kernels import cache; print(cache.folder(), *cache.notes, sep='|')"
@@ -126,7 +126,7 @@ def half(x: Any) -> None:
 
 
 def kernel(function: Callable[..., Any] = half) -> Kernel:
-    return Kernel(function, FLAGS)
+    return Kernel(function)
 
 
 def halved(by: Kernel) -> tuple[float, int]:

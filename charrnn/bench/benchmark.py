@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import BenchSetup, ModelConfig, SampleConfig, TrainConfig
-from ..kernels.activations import total
 from ..kernels.bfloat16 import depth_of
 from ..kernels.matmul import packed_size
-from ..kernels.peak_flops import multiply
+from ..kernels.peak_rates import multiply, read
 from ..model.network import Network
 from ..parallel.threads import Team
 from ..sampling.sampler import BLOCK, SampleShard
@@ -64,11 +63,11 @@ def peak(team: Team, dtype: str) -> float:
 
 
 def bandwidth(elements: int) -> float:
-    """Bytes a second that one thread reads from an array of float32."""
-    array = np.zeros(elements, np.float32)
+    """Bytes a second that one thread reads from an array of so many float32."""
+    array = np.zeros(elements, np.int32)
 
     def run() -> float:
-        total(array)
+        read(array)
         return float(array.nbytes)
 
     return _rates([run])[0]

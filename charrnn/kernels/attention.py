@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import layer
-from .activations import exp, largest, total
-from .jit import jit, optional, reduction
+from .elementary import exp
+from .jit import jit, optional
 from .matmul import matmul, pack, rows_of, transposed
+from .sums import dot, largest, total
 
 QKV = (0, 1, 2)
 
@@ -64,14 +65,6 @@ class Memory(NamedTuple):
     dshare: Any  # (T, M + T) of one sequence
     rows: Any  # (T, A) of one sequence
     panels: Any  # the packed keys, values or rows of one sequence
-
-
-@reduction
-def _dot(x, y):
-    sum_ = x.dtype.type(0)
-    for k in range(x.size):
-        sum_ += x[k] * y[k]
-    return sum_
 
 
 @jit
@@ -201,7 +194,7 @@ def _softmax_backward(p, dp, scale, dbias, oldest):
         layer.zero(dp[t, :first])
         layer.zero(dp[t, end:])
         share, de = p[t, first:end], dp[t, first:end]
-        mean = _dot(share, de)
+        mean = dot(share, de)
         for i in range(de.size):
             de[i] = share[i] * (de[i] - mean)  # (3)
             dbias[de.size - 1 - i] += de[i]  # (2)

@@ -86,8 +86,8 @@ class _Compiler(dispatcher._FunctionCompiler):  # type: ignore[name-defined, mis
 class Kernel(CPUDispatcher):
     """A function that kernels call as a part of them, and Python as a root, which is kept on disk."""
 
-    def __init__(self, function: Callable[..., Any], flags: set[str]):
-        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": flags, "nopython": True}
+    def __init__(self, function: Callable[..., Any]):
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "nopython": True}
         super().__init__(function, targetoptions=options)
         self._compiler = _Compiler(self, _Part)
         root: Any = CPUDispatcher(function, targetoptions=options)

@@ -18,27 +18,21 @@ from .processor import CONFIG
 Kernel = Callable[..., Any]
 if CONFIG.DISABLE_JIT:  # before anything runs: as plain Python kernels fail, or take days
     raise CharrnnError("Numba's compiler is turned off by NUMBA_DISABLE_JIT=1", "unset NUMBA_DISABLE_JIT")
-# one version of each gives the same bits
+# which a resumed run names where they are others
 VERSIONS = {
     "python": platform.python_version(),
     "numpy": numpy.__version__,
     "numba": numba.__version__,
 }
 
-# Without nnan and ninf: with them the compiler may assume that isnan() is False, and a
-# guard against NaN would see nothing. Without reassoc: rounding by a magic constant, and
-# ln 2 in two parts, would be "simplified" away. Reductions that may be reordered ask for it.
-FLAGS = {"nsz", "arcp", "contract"}
-
 
 def jit(function: Kernel) -> Kernel:
-    """Compile `function` when first called, for the types it is called with, and keep the result."""
-    return compiler.Kernel(function, FLAGS)
+    """Compile `function` when first called, for the types it is called with, and keep the result.
 
-
-def reduction(function: Kernel) -> Kernel:
-    """As `jit`, for a sum or a maximum that may be split over the lanes of a vector."""
-    return compiler.Kernel(function, FLAGS | {"reassoc"})
+    As IEEE 754 has it, operation by operation: what a compiler may reorder or fuse, it reorders and fuses
+    otherwise for another processor. Sums of vectors are in sums.py, fused multiply-adds in elementary.py.
+    """
+    return compiler.Kernel(function)
 
 
 choice, called = compiler.Choice, compiler.Called

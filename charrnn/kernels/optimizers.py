@@ -83,6 +83,15 @@ def rmsprop(w, g, slots, lr, step, decay):
 
 
 @jit
+def _power(x, n):
+    """x^n by squaring, for a whole number n from 0 on."""
+    result = 1.0
+    while n > 0:
+        result, x, n = (result * x if n & 1 else result), x * x, n >> 1
+    return result
+
+
+@jit
 def adam(w, g, slots, lr, step, decay):
     """m = 0.9 m + 0.1 g;  v = 0.999 v + 0.001 g^2;  w -= lr m' / (sqrt(v') + 1e-8)   (Kingma & Ba 2015)
 
@@ -92,7 +101,7 @@ def adam(w, g, slots, lr, step, decay):
     number, m, v = w.dtype.type, slots[0], slots[1]
     keep_m, rest_m, keep_v, rest_v = number(0.9), number(1 - 0.9), number(0.999), number(1 - 0.999)
     rate, epsilon = number(lr / (1 - 0.9**step)), number(1e-8)
-    correction = number(1 / math.sqrt(1 - 0.999**step))
+    correction = number(1 / math.sqrt(1 - _power(0.999, step)))
     for k in range(w.size):
         m[k] = keep_m * m[k] + rest_m * g[k]
         v[k] = keep_v * v[k] + rest_v * (g[k] * g[k])

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from . import model
+from .elementary import exp, ln
 from .jit import called, jit
 
 LOWEST = -1e300  # ln p times a penalty stays finite, so that the largest can be subtracted
 forward = called(model.forward)  # which training and scoring have compiled
-
-COLDEST = 1e-300  # the compiler may multiply by 1 / temp, which is to stay finite
 
 
 class Rules(NamedTuple):
@@ -36,8 +35,8 @@ def log_total(logits):
     """ln of the sum of e**logits, in float64: ln p of character k is logits[k] less this."""
     highest, total = np.float64(logits[_likeliest(logits)]), 0.0
     for k in range(logits.size):
-        total += math.exp(np.float64(logits[k]) - highest)
-    return highest + math.log(total)
+        total += exp(np.float64(logits[k]) - highest)
+    return highest + ln(total)
 
 
 @jit
@@ -113,9 +112,9 @@ def draw(logits, rules, recent, u, p):
         return -1
     if rules.temp == 0:
         return best
-    highest, temp = p[best], rules.temp if rules.temp > COLDEST else COLDEST
+    highest = p[best]
     for k in range(p.size):
-        p[k] = math.exp((p[k] - highest) / temp)
+        p[k] = exp((p[k] - highest) / rules.temp)
     if rules.top_k < p.size or rules.top_p < 1:
         cut_tail(p, rules.top_k, rules.top_p)
     total = 0.0

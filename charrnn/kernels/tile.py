@@ -43,7 +43,7 @@ class FloatProduct:
         self.sum = self.factor = ir.VectorType(element, lanes)
 
     def multiply_add(self, builder: Any, a: Any, b: Any, acc: Any) -> Any:
-        name = f"llvm.fmuladd.{_suffix(self.sum)}"
+        name = f"llvm.fma.{_suffix(self.sum)}"
         return builder.call(_llvm(builder, name, self.sum, [self.sum] * 3), [a, b, acc])
 
 

@@ -112,7 +112,8 @@ class Layout:
         """
         rng = np.random.default_rng([seed, 0])
         bound = 1 / sqrt(self.config.hidden_size)
-        flat = rng.uniform(-bound, bound, self.size).astype(self.config.storage)
+        # as rng.uniform(-bound, bound), whose multiplication and addition a compiler may fuse
+        flat = ((2 * bound) * rng.random(self.size) - bound).astype(self.config.storage)
         w = self.views(flat)
         w.stacked[...] *= sqrt(3)
         w.recurrent[...] *= sqrt(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -93,7 +94,7 @@ class DataParallel:
         self._exchange(lambda: self.team.each(run, len(self.mine)), add)
         norm = self.norm()
         self.ranks.allgather_array(self._nats, self.ranks.bounds(len(self.cuts)))
-        return float(self._nats.sum()) * scale, norm
+        return _added(self._nats) * scale, norm
 
     def norm(self) -> float:
         """Add up the shards' gradients, as far as that is left to do; the norm of the sum."""
@@ -105,7 +106,7 @@ class DataParallel:
 
         self._each_block(total, self.ranks.rank)
         self.ranks.allgather_array(self._squares, self._block_bounds)
-        return float(np.sqrt(self._squares.sum()))
+        return math.sqrt(_added(self._squares))
 
     def _exchange(self, run: Callable[[], None], add: Callable[[int], None]) -> None:
         """Run the shards and bring slices of sums to their owners; each leaves as soon as it is added."""
@@ -138,3 +139,11 @@ class DataParallel:
     def _range(self, block: int) -> tuple[int, int]:
         start = self.blocks[block]
         return start, min(start + reduction.BLOCK, self.network.layout.size)
+
+
+def _added(values: Array) -> float:
+    """One after the other, as neither NumPy of every version adds, nor sum() from Python 3.12 on."""
+    total = 0.0
+    for value in values.tolist():
+        total += value
+    return total

@@ -5,10 +5,13 @@ Mikolov et al. 2010; Krause et al. 2018. Each character is scored before it is l
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..array_types import Ids
 from ..kernels import optimizers
+from ..kernels.reduction import sum_of_squares
 from ..model.network import Network
 from ..model.shard import Shard
 from .metrics import Predictions
@@ -63,7 +66,7 @@ class DynamicReader:
         shard.gradient(text[:, :-1], text[:, 1:], self._grad, self._views, 1 / CHUNK)
         self._start = shard.carried
         self._chunk = self._chunk[-1:]
-        norm = float(np.linalg.norm(self._grad))
+        norm = math.sqrt(sum_of_squares(self._grad, 0, self._grad.size))
         if np.isfinite(norm):
             optimizers.clip(self._grad, min(1.0, CLIP / max(norm, CLIP)), 0.0)
             self.learned = True

@@ -78,7 +78,7 @@ class Tally:
 
     def add(self, predictions: Predictions) -> Tally:
         known = ~np.isnan(predictions.nats)
-        self.nats += float(predictions.nats[known].sum())
+        self.nats += math.fsum(predictions.nats[known].tolist())  # exact: in any order
         self.correct += int(np.count_nonzero(predictions.correct))
         self.chars += int(np.count_nonzero(known))
         return self

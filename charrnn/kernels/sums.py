@@ -1,0 +1,159 @@
+"""Sums, and the largest, over a vector in an order of their own: the same bits on every processor.
+
+A sum that the compiler may reorder is made over as many lanes as the processor's vectors have. Here there are
+16, however wide these are: lane i adds up x[i], x[i + 16], x[i + 32], ..., then lane i and i + 8 are added, i
+and i + 4, and so on.  Vectors have adjacent elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from .jit import instruction
+
+LANES = 16
+INT, BIT = ir.IntType(32), ir.IntType(1)
+MASK = ir.VectorType(BIT, LANES)
+Merge = Callable[[Any, Any, Any], Any]  # of a builder and two vectors
+
+
+@instruction
+def total(context: Any, x: Any) -> Any:
+    """The sum of a vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        add: Merge = _add
+        return _fold(
+            builder, [_view(context, builder, x, args[0])], None, lambda _, acc, v: add(_, acc, v), add
+        )
+
+    return x.dtype(x), codegen
+
+
+@instruction
+def dot(context: Any, x: Any, y: Any) -> Any:
+    """The sum of products of two vectors of one type and size, by fused multiply-adds."""
+    if x.dtype != y.dtype:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        views = [_view(context, builder, t, v) for t, v in ((x, args[0]), (y, args[1]))]
+        return _fold(builder, views, None, _multiply_add, _add)
+
+    return x.dtype(x, y), codegen
+
+
+@instruction
+def squares(context: Any, x: Any) -> Any:
+    """The sum of squares of a vector in float64, which neither overflows nor loses small terms."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def add(builder: Any, acc: Any, v: Any) -> Any:
+            wide = v if v.type == acc.type else builder.fpext(v, acc.type)
+            return _multiply_add(builder, acc, wide, wide)
+
+        return _fold(builder, [_view(context, builder, x, args[0])], ir.DoubleType(), add, _add)
+
+    return types.float64(x), codegen
+
+
+@instruction
+def largest(context: Any, x: Any) -> Any:
+    """The largest of a vector that is not empty; NaN if that comes first, else as if it were not there."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        view = _view(context, builder, x, args[0])
+        return _fold(builder, [view], None, _larger, _larger, builder.load(view.data))
+
+    return x.dtype(x), codegen
+
+
+def _view(context: Any, builder: Any, of: Any, value: Any) -> Any:
+    return context.make_array(of)(context, builder, value)
+
+
+def _add(builder: Any, acc: Any, v: Any) -> Any:
+    return builder.fadd(acc, v)
+
+
+def _larger(builder: Any, acc: Any, v: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", v, acc), v, acc)
+
+
+def _multiply_add(builder: Any, acc: Any, x: Any, y: Any) -> Any:
+    name = f"llvm.fma.{_suffix(acc.type)}"
+    of = ir.FunctionType(acc.type, [acc.type] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, of, name), [x, y, acc])
+
+
+def _fold(
+    builder: Any, views: list[Any], number: Any, take: Callable[..., Any], merge: Merge, first: Any = None
+) -> Any:
+    """acc = take(builder, acc, next 16 of each view), then the lanes merged.
+
+    number: of the accumulators, by default that of the vectors.  first: what each lane begins with and what
+    stands in for elements beyond the end; 0 by default.
+    """
+    element = views[0].data.type.pointee
+    lanes = ir.VectorType(number or element, LANES)
+    beyond = ir.Constant(ir.VectorType(element, LANES), None)
+    start = ir.Constant(lanes, None)
+    if first is not None:
+        start = beyond = _all(builder, first, lanes)
+    (size,) = cgutils.unpack_tuple(builder, views[0].shape, 1)
+    step, before = ir.Constant(size.type, LANES), builder.block
+    head, body, last = (builder.append_basic_block(f"fold.{name}") for name in ("head", "body", "last"))
+    builder.branch(head)
+
+    builder.position_at_end(head)
+    k, acc = builder.phi(size.type), builder.phi(lanes)
+    k.add_incoming(ir.Constant(size.type, 0), before)
+    acc.add_incoming(start, before)
+    following = builder.add(k, step)
+    builder.cbranch(builder.icmp_signed("<=", following, size), body, last)
+
+    builder.position_at_end(body)
+    whole = [builder.load(_at(builder, view, k, beyond.type), align=4) for view in views]
+    k.add_incoming(following, body)
+    acc.add_incoming(take(builder, acc, *whole), body)
+    builder.branch(head)
+
+    builder.position_at_end(last)
+    numbers = ir.Constant(ir.VectorType(size.type, LANES), list(range(LANES)))
+    there = builder.icmp_signed("<", numbers, _all(builder, builder.sub(size, k), numbers.type))
+    acc = take(
+        builder, acc, *(_masked(builder, _at(builder, view, k, beyond.type), there, beyond) for view in views)
+    )
+    half = LANES // 2
+    while half:
+        picks = ir.Constant(ir.VectorType(INT, half), list(range(half, 2 * half)))
+        rest = ir.Constant(ir.VectorType(INT, half), list(range(half)))
+        upper, lower = (builder.shuffle_vector(acc, acc, each) for each in (picks, rest))
+        acc = merge(builder, lower, upper)
+        half //= 2
+    return builder.extract_element(acc, ir.Constant(INT, 0))
+
+
+def _at(builder: Any, view: Any, k: Any, vector: Any) -> Any:
+    return builder.bitcast(builder.gep(view.data, [k]), vector.as_pointer())
+
+
+def _masked(builder: Any, at: Any, mask: Any, beyond: Any) -> Any:
+    vector = beyond.type
+    of = ir.FunctionType(vector, [at.type, INT, MASK, vector])
+    load = cgutils.get_or_insert_function(builder.module, of, f"llvm.masked.load.{_suffix(vector)}.p0")
+    return builder.call(load, [at, ir.Constant(INT, 4), mask, beyond])
+
+
+def _all(builder: Any, value: Any, vector: Any) -> Any:
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(INT, 0))
+    zeros = ir.Constant(ir.VectorType(INT, vector.count), None)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+
+
+def _suffix(vector: Any) -> str:
+    return f"v{vector.count}f{32 if isinstance(vector.element, ir.FloatType) else 64}"
