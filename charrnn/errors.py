@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     FAILED = 1  # a bad file or text, a full disk
     USAGE = 2  # an option or argument that cannot be
     DIVERGED = 3  # training left the finite numbers
-    WRONG_GRADIENT = 4
+    WRONG = 4  # a check of the arithmetic failed
     HANGUP = 129
     INTERRUPTED = 130
     TERMINATED = 143

@@ -88,7 +88,7 @@ def gradcheck(
             f"largest error {max(row.largest for row in rows):.1e} (allowed {tol:g}), seed {seed}",
             soft_wrap=True,
         )
-    raise typer.Exit(ExitCode.WRONG_GRADIENT if failed else ExitCode.DONE)
+    raise typer.Exit(ExitCode.WRONG if failed else ExitCode.DONE)
 
 
 def results(models: list[ModelConfig], config: GradcheckConfig, quiet: bool) -> Iterator[Row]:

@@ -30,6 +30,7 @@ COMMANDS = {  # and the modules whose functions of the same name they are
     "runs": "runs",
     "plot": "plot",
     "gradcheck": "gradcheck",
+    "selftest": "selftest",
     "bench": "bench",
     "warmup": "warmup",
 }

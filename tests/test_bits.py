@@ -1,0 +1,104 @@
+"""The same bits on every processor: digests of training, samples and scores, by vectors of any width."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import run
+from test_machine import MACHINES as LESSER
+from test_machine import X86
+
+from charrnn.inspection import selftest
+from charrnn.kernels.processor import features
+
+MACHINES = LESSER | {"avx": ("x86-64", "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+fma")}
+THINGS = {"weights", "fine-tuned weights", "sample", "scores", "dynamic scores"}
+SCRIPT = """
+import json, sys
+from charrnn.kernels import jit, processor, sums
+
+if "control" in sys.argv:  # one sum is left to the compiler, as all were once
+    @jit.jit
+    def total(x):
+        t = x.dtype.type(0)
+        for k in range(x.size):
+            t += x[k]
+        return t
+    total._compiler.targetoptions["fastmath"] = {"reassoc"}
+    sums.total = total
+
+from charrnn.inspection import selftest
+digests = {each.of: each.sha256 for each in selftest.run(sys.argv[1], int(sys.argv[2]))}
+print(json.dumps({"bytes": processor.VECTOR_BYTES, "digests": digests}))
+"""
+
+
+def computed(case: str, machine: str, cache: Path, threads: int = 1, *more: str) -> dict[str, Any]:
+    """What a process finds that takes the processor for another."""
+    name, flags = MACHINES[machine]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, case, str(threads), *more],
+        env=os.environ
+        | {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": flags, "NUMBA_CACHE_DIR": str(cache / machine)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def test_this_machine_computes_the_bits_that_all_do(tmp_path: Path):
+    done = run("selftest", "--json", cwd=tmp_path)
+    found = json.loads(done.out)
+    assert done.code == 0 and found["same"], found
+    assert {*found["digests"]} == {*selftest.cases()} and {"rnn", "rnn_relu", "gru", "lstm"} <= {
+        *selftest.cases()
+    }
+    assert all({*digests} == THINGS for digests in found["digests"].values())
+    assert len({digest for digests in found["digests"].values() for digest in digests.values()}) >= 20
+
+
+def test_the_number_of_threads_changes_no_bit():
+    for threads in (1, 2, 3):
+        assert all(digest.same for digest in selftest.run("lstm", threads))
+
+
+@pytest.mark.skipif(not X86 or "+fma" not in features(), reason="needs an x86 processor with FMA")
+@pytest.mark.parametrize(("machine", "width"), [("avx2", 32), ("avx", 16)])
+def test_narrower_vectors_give_the_same_bits(machine, width, tmp_path: Path):
+    found = computed("rnn", machine, tmp_path)
+    assert found == {"bytes": width, "digests": selftest.shipped()["rnn"]}
+
+
+@pytest.mark.skipif(not X86 or "+fma" not in features(), reason="needs an x86 processor with FMA")
+def test_a_sum_that_is_left_to_the_compiler_gives_other_bits(tmp_path: Path):
+    """The control: so the tests above can fail."""
+    found = computed("rnn", "avx2", tmp_path, 1, "control")["digests"]
+    assert all(
+        found[of] != shipped for of, shipped in selftest.shipped()["rnn"].items() if "sample" not in of
+    )
+
+
+def test_a_difference_is_told_and_ends_with_code_4(monkeypatch, capsys):
+    import typer
+
+    from charrnn.cli.selftest import selftest as command
+
+    right = selftest.shipped()["rnn"]
+    wrong = {"rnn": right | {"scores": "0" * 64}}
+    monkeypatch.setattr(selftest, "cases", lambda: ["rnn"])
+    monkeypatch.setattr(selftest, "shipped", lambda: wrong)
+    with pytest.raises(typer.Exit) as ended:
+        command(threads=1, as_json=False, quiet=True)
+    shown = capsys.readouterr().out
+    assert ended.value.exit_code == 4
+    assert [line.split()[-1] for line in shown.splitlines()[1:6]] == ["same", "same", "same", "OTHER", "same"]
+    assert "1 of 5 differ" in shown
