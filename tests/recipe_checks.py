@@ -80,7 +80,7 @@ def dynamic_evaluation(outs: list[str], folder: Path) -> None:
 def pipelines(outs: list[str], folder: Path) -> None:
     piped, samples, seeds, moral, odd, codes, several = outs
     assert piped.split() == ["piped.jsonl", "piped.last.npz", "piped.npz"]
-    assert len(re.findall(r"^The \w*$", samples, re.M)) == 3 and "\nThe old king" in samples
+    assert len(re.findall(r"^The \w*$", samples, re.M)) >= 3 and "\nThe old king" in samples
     first, again, other = seeds.splitlines()
     assert first == again != other
     assert moral.startswith("Moral: ") and moral.count("\n") == 1
@@ -105,13 +105,13 @@ def classification(outs: list[str], folder: Path) -> None:
 
 CHECKS = {
     "shakespeare": Recipe(shakespeare, 420, needs=("shakespeare.txt",)),
-    "arithmetic": Recipe(arithmetic, 4, short=True, needs=("checkpoints/sums.npz",)),
-    "names": Recipe(names, 6, short=True),
+    "arithmetic": Recipe(arithmetic, 4, short=True, exact=True, needs=("checkpoints/sums.npz",)),
+    "names": Recipe(names, 6, short=True, exact=True),
     "translation": Recipe(translation, 30),
     "code": Recipe(code, 150),
     "fine-tuning": Recipe(fine_tuning, 35, needs=FABLES),
     "dynamic-evaluation": Recipe(dynamic_evaluation, 20, needs=FABLES),
-    "pipelines": Recipe(pipelines, 15, needs=FABLES),
+    "pipelines": Recipe(pipelines, 15, short=True, exact=True, needs=FABLES),
     "many-machines": Recipe(many_machines, 15),
     "classification": Recipe(classification, 25),
 }

@@ -21,6 +21,7 @@ from program import environment
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "recipes"
 BEFORE = {"do", "then", "else", "time", "!", "{"}  # words of the shell that a command may follow
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)  # language, what it holds
 VARIABLES = {"cell": "gru"}  # of loops in scripts; others are numbers
 
 
@@ -33,19 +34,37 @@ class Recipe:
     """How a page is checked.
 
     `check` takes the blocks' stdout and the folder; `seconds` on two free cores; a short one runs in every
-    suite; `needs` are files of the folder without which the page cannot run.
+    suite; an exact one prints what its page shows, character for character; `needs` are files of the folder
+    without which the page cannot run.
     """
 
     check: Callable[[list[str], Path], None]
     seconds: int
     short: bool = False
+    exact: bool = False
     needs: tuple[str, ...] = ()
 
 
 def blocks(text: str, *languages: str) -> list[str]:
     """The fenced blocks of a page in one of these languages; "" has no name."""
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    fenced = FENCE.findall(text)
     return [block for language, block in fenced if language in languages]
+
+
+def printed(text: str) -> list[str | None]:
+    """What a page shows after each ```sh block, the output of it; None where nothing stands there."""
+    fenced = FENCE.findall(text)
+    following = [*fenced[1:], ("end", "")]
+    return [
+        shown if after == "" else None
+        for (language, _), (after, shown) in zip(fenced, following, strict=True)
+        if language == "sh"
+    ]
+
+
+def ended(out: str) -> str:
+    """As a page shows it: the last line has its end."""
+    return out if not out or out.endswith("\n") else f"{out}\n"
 
 
 def prepare(folder: Path) -> None:

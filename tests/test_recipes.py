@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer.main
 from recipe_checks import CHECKS
-from recipes import PAGES, ROOT, blocks, commands, prepare, run
+from recipes import PAGES, ROOT, blocks, commands, ended, prepare, printed, run
 
 from charrnn.cli.main import WRONG_USAGE, program
 
@@ -105,7 +105,13 @@ def test_a_recipe_does_what_its_page_says(name, tmp_path, request):
         shutil.copy(shakespeare, tmp_path / "shakespeare.txt")
     if missing := [file for file in recipe.needs if not (tmp_path / file).exists()]:
         pytest.skip(f"needs {' and '.join(missing)} (shakespeare.txt comes from --shakespeare FILE)")
-    recipe.check(run(PAGES / f"{name}.md", tmp_path), tmp_path)
+    page = PAGES / f"{name}.md"
+    outs = run(page, tmp_path)
+    recipe.check(outs, tmp_path)
+    for out, shown in zip(
+        outs, printed(page.read_text(encoding="utf-8")) if recipe.exact else [], strict=False
+    ):
+        assert shown in (ended(out), None), f"python tests/rerun_recipes.py {name} writes what is printed now"
 
 
 def test_the_ruler_holds(tmp_path, request):
