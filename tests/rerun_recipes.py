@@ -1,4 +1,7 @@
-"""Write what the blocks of recipes print now into their pages:  python tests/rerun_recipes.py NAME..."""
+"""Write what the blocks of recipes print now into their pages:  python tests/rerun_recipes.py [NAME...]
+
+By default of those that print the same everywhere.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from recipe_checks import CHECKS
 from recipes import FENCE, PAGES, ended, prepare, printed, run
 
 SHAKESPEARE = Path("shakespeare.txt")
@@ -30,5 +34,5 @@ def rerun(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
+    for name in sys.argv[1:] or [name for name, recipe in CHECKS.items() if recipe.exact]:
         rerun(PAGES / f"{name}.md")

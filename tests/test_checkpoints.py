@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from program import run
 
@@ -57,3 +58,13 @@ def test_the_program_draws_from_them(tmp_path):
     assert (told.code, told.out) == (0, b"23+45=68\n")
     drawn = run("sample", FOLDER / "fables.npz", "--length", 200, "--temp", 0.7, "--seed", 1, cwd=tmp_path)
     assert drawn.code == 0 and len(drawn.out) == 200
+
+
+def test_training_them_again_gives_the_same_weights(tmp_path, request):
+    if not request.config.getoption("--recipes"):
+        pytest.skip("takes half a minute: pytest --recipes")
+    command = load(FOLDER / "sums.npz").meta["command"].split()[1:-1]
+    done = run(*command, tmp_path / "sums.npz", cwd=ROOT)
+    assert done.code == 0, done.err
+    again, shipped = (load(folder / "sums.npz").network.flat for folder in (tmp_path, FOLDER))
+    np.testing.assert_array_equal(again, shipped)

@@ -21,7 +21,7 @@ def selftest(
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Check that this machine computes the same bits as every other.
+    """Check that this machine computes the same bits as others.
 
     Small models of each cell train, sample and score; digests of what comes out are compared with those that
     charrnn brings. Exit code 4 if one differs.

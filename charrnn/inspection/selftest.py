@@ -36,7 +36,7 @@ SHIPPED = Path(__file__).with_suffix(".json")
 MODEL = ModelConfig(hidden_size=24, num_layers=2, dropout=0.1)
 TRAIN = TrainConfig(batch_size=40, seq_len=16, epochs=1e9, max_steps=300, warmup=20, val_fraction=0.1)
 SAMPLE = SampleConfig(length=200, temp=0.8, top_p=0.95, prime="12+", seed=7)
-CASES = {  # each cell once; among them each optimiser, and all that changes what is computed
+CASES = {  # each cell once, with an optimiser of its own
     "rnn": (
         replace(MODEL, cell="rnn", embed_size=8, attention=12),
         replace(TRAIN, optimizer="momentum", lr=0.05),

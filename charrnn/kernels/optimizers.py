@@ -100,7 +100,7 @@ def adam(w, g, slots, lr, step, decay):
     _add_decay(w, g, decay)
     number, m, v = w.dtype.type, slots[0], slots[1]
     keep_m, rest_m, keep_v, rest_v = number(0.9), number(1 - 0.9), number(0.999), number(1 - 0.999)
-    rate, epsilon = number(lr / (1 - 0.9**step)), number(1e-8)
+    rate, epsilon = number(lr / (1 - _power(0.9, step))), number(1e-8)
     correction = number(1 / math.sqrt(1 - _power(0.999, step)))
     for k in range(w.size):
         m[k] = keep_m * m[k] + rest_m * g[k]

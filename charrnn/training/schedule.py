@@ -16,7 +16,8 @@ def constant(progress: float) -> float:
 
 def cosine(progress: float) -> float:
     """From 1 to 0 along half a cosine (Loshchilov & Hutter 2017)."""
-    return _cos(0.5 * math.pi * min(1.0, progress)) ** 2
+    half = _cos(0.5 * math.pi * min(1.0, progress))
+    return half * half  # not ** 2, which is the C library's
 
 
 def _cos(x: float) -> float:
