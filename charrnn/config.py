@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
+from typing import Any
 
 from .errors import UsageError, field
 
@@ -13,7 +14,9 @@ DTYPES = ("float32", "bfloat16", "float64")
 CHECKED = ("float32", "float64")  # those whose gradients differences can check
 LEVELS = ("char", "byte")
 UNKNOWN = ("error", "skip")  # what to do with characters that a model does not know
+SCORED_UNKNOWN = (*UNKNOWN, "score")  # as if each were one of Unicode's, all equally likely
 ENCODING_ERRORS = ("strict", "replace", "skip")  # what to do with bytes that are not in the encoding
+DOCUMENTS = ("line", "blank")  # what ends a document: a line end, or a blank line
 JOIN = ("newline", "nothing")  # between files read as one, where the first ends without a line end
 
 
@@ -88,6 +91,7 @@ class TrainConfig:
     encoding_errors: str = "strict"
     join: str = "newline"
     shuffle_lines: bool = False  # before the text is cut
+    documents: str = ""  # each line, or what blank lines part, is a text of its own; empty: the whole is one
     val_fraction: float = 0.1
     test_fraction: float = 0.0
     unknown: str = "error"  # or skip: characters of a validation text that training never saw
@@ -138,6 +142,7 @@ class TrainConfig:
         one_of("level", self.level, LEVELS)
         one_of("encoding_errors", self.encoding_errors, ENCODING_ERRORS)
         one_of("join", self.join, JOIN)
+        one_of("documents", self.documents, ("", *DOCUMENTS))
         one_of("unknown", self.unknown, UNKNOWN)
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("lr_schedule", self.lr_schedule, SCHEDULES)
@@ -197,7 +202,7 @@ class EvalConfig:
     stateless: bool = False  # each line on its own
     dynamic: bool = False  # go on learning from what was scored
     lr: float = 2e-4  # of that learning; for Shakespeare and 256 units, 1e-4 to 4e-4 did well
-    unknown: str = "error"  # or skip
+    unknown: str = "error"  # or skip, or score
     encoding: str = "utf-8"
     encoding_errors: str = "strict"
 
@@ -208,7 +213,7 @@ class EvalConfig:
                 "choose one: dynamic evaluation carries all it read",
             )
         above("lr", self.lr)
-        one_of("unknown", self.unknown, UNKNOWN)
+        one_of("unknown", self.unknown, SCORED_UNKNOWN)
         one_of("encoding_errors", self.encoding_errors, ENCODING_ERRORS)
 
 
@@ -246,6 +251,20 @@ class BenchSetup:
         if not self.batch_size:
             return f"sample H {self.hidden_size}, {layers}"
         return f"train B {self.batch_size}, T {self.seq_len}, H {self.hidden_size}, {layers}"
+
+
+def of_type(name: str, value: Any) -> Any:
+    """A value for a field of the model or its training, a whole number for a float too.
+
+    Errors: UsageError for another type; max_time may be a text, for example "5m".
+    """
+    wanted = type((vars(ModelConfig()) | vars(TrainConfig()))[name])
+    kinds = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    if name == "max_time" and isinstance(value, str):
+        return value
+    if type(value) is wanted or (wanted is float and type(value) is int):
+        return wanted(value)
+    raise UsageError(f"{field(name)} is {value!r}", f"it is {kinds[wanted]}")
 
 
 def at_least(name: str, value: float, least: float) -> None:

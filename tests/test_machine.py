@@ -68,11 +68,11 @@ def test_cells_stay_in_float32(cell):
 
 
 def test_other_hot_loops_stay_in_float32():
-    x, ids = np.zeros((4, 8), np.float32), np.zeros(4, np.int32)
+    x, ids, fresh = np.zeros((4, 8), np.float32), np.zeros(4, np.int32), np.zeros(4, np.uint8)
     assert "fpext" not in llvm(activations.softmax_cross_entropy_backward, x, ids, 0.5)
     assert "fpext" not in llvm(dropout.dropout, x, x, 0.5, np.uint64(1))
-    assert "fpext" not in llvm(attention._softmax, x, np.float32(0.5), x[0], 1)
-    assert "fpext" not in llvm(attention._softmax_backward, x, x, np.float32(0.5), x[0], 1)
+    assert "fpext" not in llvm(attention._softmax, x, np.float32(0.5), x[0], 1, fresh)
+    assert "fpext" not in llvm(attention._softmax_backward, x, x, np.float32(0.5), x[0], 1, fresh)
     assert "fpext" not in llvm(optimizers.adam, x[0], x[1], x, 0.1, 1, 0.0)
     assert "fpext" not in llvm(reduction.add_shards, x, reduction.tree(4), 0, 8)
 

@@ -159,7 +159,7 @@ def test_lines_add_up_to_the_whole_text(model, tmp_path):
     path = tmp_path / "t.txt"
     path.write_text(LINES)
     whole, skipped = scorer(model, unknown="skip").whole(path)
-    lines = list(scorer(model, unknown="skip").lines(path))
+    lines = [line[:2] for line in scorer(model, unknown="skip").lines(path)]
     assert [line for line, _ in lines] == LINES.split("\n")
     assert skipped == LINES.count("?")
     assert sum(score.chars for _, score in lines) == whole.chars == len(LINES) - skipped - 1
@@ -184,7 +184,7 @@ def test_the_figures_of_a_text_have_the_same_bits_however_it_arrives(model, tmp_
 def test_lines_alone_are_scored_after_a_newline(model, tmp_path):
     path = tmp_path / "t.txt"
     path.write_text("ab\ncc\nab")
-    (_, first), (_, second), (_, last) = scorer(model, stateless=True).lines(path)
+    (_, first, _), (_, second, _), (_, last, _) = scorer(model, stateless=True).lines(path)
     newline = int(model.vocabulary.encode("\n")[0])
     for score, line in ((first, "ab\n"), (second, "cc\n"), (last, "ab")):
         nats, right = expected(model.network, np.array([newline, *model.vocabulary.encode(line)]))
@@ -196,10 +196,10 @@ def test_a_block_may_end_anywhere(model, tmp_path, monkeypatch):
     path = tmp_path / "t.txt"
     path.write_text(LINES[:60])
     for config in ({}, {"stateless": True}):
-        expected_lines = list(scorer(model, unknown="skip", **config).lines(path))
+        expected_lines = [line[:2] for line in scorer(model, unknown="skip", **config).lines(path)]
         for block in (1, 2, 7):
             monkeypatch.setattr("charrnn.text.source.BLOCK", block)
-            got = list(scorer(model, unknown="skip", **config).lines(path))
+            got = [line[:2] for line in scorer(model, unknown="skip", **config).lines(path)]
             assert [(line, s.chars) for line, s in got] == [(line, s.chars) for line, s in expected_lines]
             np.testing.assert_allclose(
                 [s.loss for _, s in got], [s.loss for _, s in expected_lines], rtol=1e-12, equal_nan=True

@@ -25,6 +25,11 @@ class Checkpoint:
     meta: dict[str, Any]  # format, versions, model; from training: corpus, training, metrics, command
     extra: dict[str, Array] = field(default_factory=dict)  # optim.* and state.*, to go on training
 
+    @property
+    def documents(self) -> str:
+        """What ended those that it was trained on, one of config.DOCUMENTS; nothing for one text."""
+        return str(self.meta.get("training", {}).get("documents", ""))
+
     def multiplied_in(self, dtype: str | None) -> Checkpoint:
         """The same weights with products of another type, of those that store them alike; None: as it is.
 

@@ -16,7 +16,7 @@ from ..array_types import Array
 from ..config import ModelConfig
 from ..errors import CheckpointError, UsageError
 from ..model import pytorch
-from ..model.layout import Layout
+from ..model.layout import Layout, Shape
 from ..model.network import Network
 from ..text.vocabulary import CODE_POINTS, Vocabulary
 from . import npz
@@ -111,20 +111,35 @@ def _check_arrays(members: Mapping[str, npz.Member], layout: Layout) -> None:
 
     optim.N is like the parameters, state.carried what each stream carries (B, Layout.carried_size).
     """
-    config = layout.config
     shapes = pytorch.exported_shapes(layout)
     slots = sum(name.startswith("optim.") for name in members)
     shapes |= {f"optim.{slot}": (layout.size,) for slot in range(slots)}
     if "state.carried" in members:
         streams = members["state.carried"].shape[:1] or (0,)
         shapes["state.carried"] = (*streams, layout.carried_size)
-    if members.keys() != shapes.keys():
-        odd = sorted(members.keys() ^ shapes.keys())
+    check({name: (member.shape, member.dtype) for name, member in members.items()}, layout, shapes)
+
+
+def check(
+    found: Mapping[str, tuple[Shape, str]], layout: Layout, shapes: Mapping[str, Shape] | None = None
+) -> None:
+    """found: shape and type by name.  Errors: ValueError unless they are those of a model, or `shapes`."""
+    shapes, storage = shapes or pytorch.exported_shapes(layout), layout.config.storage
+    if found.keys() != shapes.keys():
+        odd = sorted(found.keys() ^ shapes.keys())
         raise ValueError(f"arrays missing or not expected: {', '.join(map(repr, odd[:5]))}")
-    for name, member in members.items():
-        if member.shape != shapes[name] or member.dtype != np.dtype(config.storage).str:
-            found = f"{member.dtype} {member.shape}"
-            raise ValueError(f"{name} is {found}, not {config.storage} {shapes[name]}")
+    for name, (shape, dtype) in found.items():
+        if shape != shapes[name] or dtype != np.dtype(storage).str:
+            raise ValueError(f"{name} is {dtype} {shape}, not {storage} {shapes[name]}")
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """All arrays of a .npz file, of any names; nothing that is pickled.  Errors: CheckpointError."""
+    try:
+        with path.open("rb") as file:
+            return {name: npz.read(file, member) for name, member in npz.members(file).items()}
+    except (OSError, ValueError, npz.OtherPacking, MemoryError) as error:
+        raise CheckpointError(f"{path} cannot be read as .npz: {str(error)[:LONGEST_REASON]}") from None
 
 
 def _arrays(file: IO[bytes], members: Mapping[str, npz.Member]) -> dict[str, Array]:

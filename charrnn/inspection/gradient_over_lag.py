@@ -116,6 +116,6 @@ def _by_output(network: Network, work: model.Work) -> Array:
     if looks := work.attention:
         looks.dcontext[...] = 0
         looks.dcontext[-batch:] = dlogits @ w.attention.out[0]
-        attention.look_back_backward(looks, np.zeros_like(w.attention.lag), work.pairs)
+        attention.look_back_backward(looks, np.zeros_like(w.attention.lag), work.pairs, work.fresh)
         dy += np.tensordot(looks.qkv, w.attention.project, ((0, 2), (0, 1)))
     return dy

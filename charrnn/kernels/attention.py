@@ -90,10 +90,15 @@ def _oldest(work, b):
 
 
 @jit
-def _softmax(p, scale, bias, oldest):
-    """Rows of products q . k (T, M + T) become p of (3), 0 outside the windows."""
+def _softmax(p, scale, bias, oldest, fresh):
+    """Rows of products q . k (T, M + T) become p of (3), 0 outside the windows and before a document's begin.
+
+    fresh (T,): where one begins, or empty.
+    """
     window = bias.size
     for t in range(p.shape[0]):
+        if fresh.size > 0 and fresh[t]:
+            oldest = t + window - 1
         first, end = max(t, oldest), t + window
         layer.zero(p[t, :first])
         layer.zero(p[t, end:])
@@ -123,7 +128,7 @@ def pack_weights(back, w, p):
 
 @optional
 @jit
-def forward(top, w, p, logits, pairs, work):
+def forward(top, w, p, logits, pairs, fresh, work):
     """logits += W_out c.  Shapes: top (N, H), logits (N, V).
 
     Cost: 2 A (3 H + V) + 4 A (M + T) flops a character.
@@ -131,28 +136,31 @@ def forward(top, w, p, logits, pairs, work):
     left = rows_of(top, pairs)
     for g in range(3):
         matmul(left, p.project[g], work.qkv[g], False)  # (1)
-    look_back(work, w.lag, pairs)
+    look_back(work, w.lag, pairs, fresh)
     matmul(rows_of(work.context, pairs), p.out, logits, True)
 
 
 @optional
 @jit
-def backward(dlogits, top, p, grad, buffer, dtop, pairs, work):
+def backward(dlogits, top, p, grad, buffer, dtop, pairs, fresh, work):
     """The gradients of the weights into `grad`, and that by `top` added to dtop (N, H).
 
     Shapes: dlogits (1, N, V); buffer: as of `layer.weight_gradient`.  Cost: twice `forward`.
     """
     layer.weight_gradient(dlogits, layer.ONLY, work.context, grad.out, buffer, pairs)
     matmul(rows_of(dlogits[0], pairs), p.out_back, work.dcontext, False)
-    look_back_backward(work, grad.lag, pairs)
+    look_back_backward(work, grad.lag, pairs, fresh)
     layer.weight_gradient(work.qkv, QKV, top, grad.project, buffer, pairs)  # (1)
     for g in range(3):
         matmul(rows_of(work.qkv[g], pairs), p.project_back[g], dtop, True)  # (1)
 
 
 @jit
-def look_back(work, bias, pairs):
-    """c of (4) into work.context, from q, k, v in work.qkv.  Cost: 4 (M + T) A flops a character."""
+def look_back(work, bias, pairs, fresh):
+    """c of (4) into work.context, from q, k, v in work.qkv; fresh: as of the model.
+
+    Cost: 4 (M + T) A flops a character.
+    """
     batch, steps, columns = work.share.shape
     carried = columns - steps
     scale = work.context.dtype.type(1 / np.sqrt(work.context.shape[1]))
@@ -166,7 +174,7 @@ def look_back(work, bias, pairs):
         _take(work.qkv[0], b, batch, rows)
         pack(keys.T, work.panels)
         matmul(rows_of(rows, pairs), work.panels, p, False)  # (2)
-        _softmax(p, scale, bias, _oldest(work, b))
+        _softmax(p, scale, bias, _oldest(work, b), fresh[b::batch])
         pack(values, work.panels)
         matmul(rows_of(p, pairs), work.panels, rows, False)  # (4)
         _give(rows, b, batch, work.context)
@@ -174,7 +182,7 @@ def look_back(work, bias, pairs):
 
 @optional
 @jit
-def carry(work):
+def carry(fresh, work):
     """The last M keys and values become those that the next chunk looks back on."""
     batch, steps, columns = work.share.shape
     carried = columns - steps
@@ -182,14 +190,20 @@ def carry(work):
         for s in range(carried):
             layer.copy(work.keys[b, steps + s], work.past_keys[b, s])
             layer.copy(work.values[b, steps + s], work.past_values[b, s])
-        work.steps_carried[b, 0] = min(carried, work.steps_carried[b, 0] + steps)
+        known = work.steps_carried[b, 0] + steps
+        for t in range(steps if fresh.size > 0 else 0):
+            if fresh[t * batch + b]:
+                known = work.steps_carried.dtype.type(steps - t)
+        work.steps_carried[b, 0] = min(carried, known)
 
 
 @jit
-def _softmax_backward(p, dp, scale, dbias, oldest):
-    """The gradient by p becomes that by the products q . k, and dbias grows by its own."""
+def _softmax_backward(p, dp, scale, dbias, oldest, fresh):
+    """The gradient by p becomes that by the products q . k, and dbias grows by its own; fresh: as above."""
     window = dbias.size
     for t in range(p.shape[0]):
+        if fresh.size > 0 and fresh[t]:
+            oldest = t + window - 1
         first, end = max(t, oldest), t + window
         layer.zero(dp[t, :first])
         layer.zero(dp[t, end:])
@@ -202,7 +216,7 @@ def _softmax_backward(p, dp, scale, dbias, oldest):
 
 
 @jit
-def look_back_backward(work, dbias, pairs):
+def look_back_backward(work, dbias, pairs, fresh):
     """From work.dcontext, the gradients of q, k, v into work.qkv in their place.
 
     dkeys[:, :M] and dvalues[:, :M] become the gradients of what was carried.
@@ -218,7 +232,7 @@ def look_back_backward(work, dbias, pairs):
         matmul(rows_of(rows, pairs), work.panels, dp, False)  # (4)
         pack(rows, work.panels)
         matmul(transposed(p, pairs), work.panels, work.dvalues[b], False)  # (4)
-        _softmax_backward(p, dp, scale, dbias, _oldest(work, b))
+        _softmax_backward(p, dp, scale, dbias, _oldest(work, b), fresh[b::batch])
         _take(work.qkv[0], b, batch, rows)
         pack(rows, work.panels)
         matmul(transposed(dp, pairs), work.panels, work.dkeys[b], False)  # (2)

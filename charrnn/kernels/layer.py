@@ -50,39 +50,78 @@ def bias_backward(da, dbias):
 
 
 @jit
-def forward(cell, panels, a, a_rows, s, s_rows, pairs):
+def _hide(s_rows, fresh, t, kept):
+    """Of sequences that begin a document with step t, the states before it become 0, and go to `kept`.
+
+    Shapes: s_rows (states, (T + 1)*B, H); fresh (T*B,); kept (states, B, H).
+    """
+    batch = kept.shape[1]
+    for b in range(batch):
+        if fresh[t * batch + b]:
+            for i in range(kept.shape[0]):
+                copy(s_rows[i, t * batch + b], kept[i, b])
+                zero(s_rows[i, t * batch + b])
+
+
+@jit
+def _restore(s_rows, fresh, t, kept):
+    """The reverse: the states are outputs of step t - 1 too."""
+    batch = kept.shape[1]
+    for b in range(batch):
+        if fresh[t * batch + b]:
+            for i in range(kept.shape[0]):
+                copy(kept[i, b], s_rows[i, t * batch + b])
+
+
+@jit
+def forward(cell, panels, a, a_rows, s, s_rows, pairs, fresh, kept):
     """Through time, from input products and biases in `a`:  a[:, t] += W_hh h[t - 1], then the cell.
 
     Shapes: panels (G, packed W_hh^T); a (blocks, T, B*H); s (states, T + 1, B*H), s[:, 0] the state
     carried in; a_rows, s_rows: the same memory as (..., T*B, H) and (..., (T + 1)*B, H);
-    pairs: see `matmul.rows_of`.
+    pairs: see `matmul.rows_of`; fresh (N,): where documents begin, or empty; kept: see `_hide`.
     Cost: 2 G H^2 flops a character.
     """
     batch = s_rows.shape[1] // s.shape[1]
     for t in range(a.shape[1]):
+        if fresh.size > 0:
+            _hide(s_rows, fresh, t, kept)
         h_prev = rows_of(s_rows[0, t * batch : (t + 1) * batch], pairs)
         for g in range(panels.shape[0]):
             matmul(h_prev, panels[g], a_rows[cell.recurrent_blocks[g], t * batch : (t + 1) * batch], True)
         cell.forward(a, s, t)
+        if fresh.size > 0:
+            _restore(s_rows, fresh, t, kept)
 
 
 @jit
-def backward(cell, panels, a, a_rows, s, dy, ds, ds_rows, pairs):
+def backward(cell, panels, a, a_rows, s, s_rows, dy, ds, ds_rows, pairs, fresh, kept):
     """Backward through time: `a` as left by `forward` becomes da, and ds the gradient of s[:, 0].
 
     Shapes: as in `forward`; panels (G, packed W_hh); dy (T, B*H) the gradient of h from the layer above;
     ds (states, B*H), with ds_rows (states, B, H) the same memory, starts as 0: truncated BPTT cuts
-    after the last step.  Cost: 2 G H^2 flops a character.
+    after the last step, and where a document begins.  Cost: 2 G H^2 flops a character.
     """
     batch = ds_rows.shape[1]
     for i in range(ds.shape[0]):
         zero(ds[i])
     for t in range(a.shape[1] - 1, -1, -1):
         add(dy[t], ds[0])  # h[t] is read by the layer above and by the next step
+        if fresh.size > 0:
+            _hide(s_rows, fresh, t, kept)
         cell.backward(a, s, t, ds)
+        if fresh.size > 0:
+            _restore(s_rows, fresh, t, kept)
         for g in range(panels.shape[0]):
             da = a_rows[cell.recurrent_blocks[g], t * batch : (t + 1) * batch]
             matmul(rows_of(da, pairs), panels[g], ds_rows[0], True)
+        for b in range(batch if fresh.size > 0 else 0):
+            if fresh[t * batch + b]:
+                for i in range(ds_rows.shape[0]):
+                    zero(ds_rows[i, b])
+    for r in range(fresh.size):  # what W_hh was multiplied by
+        if fresh[r]:
+            zero(s_rows[0, r])
 
 
 @jit

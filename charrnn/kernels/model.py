@@ -56,6 +56,7 @@ class Work(NamedTuple):
 
     ids: Any  # (N,) int32
     targets: Any  # (N,) int32, the characters that follow
+    fresh: Any  # (N,) uint8, 1 where a document begins, before which the state is 0; empty where none does
     x: Any  # (N, E) embedded inputs
     dx: Any  # (N, E)
     state: Any  # (L, states, B*H) carried from chunk to chunk
@@ -66,6 +67,7 @@ class Work(NamedTuple):
     ds: Any  # (L, states, B*H), in the end the gradient of the state carried in
     ds_rows: Any  # (L, states, B, H)
     dropped: Any  # (L, N, H) outputs of the layers after dropout; empty without
+    kept: Any  # (states, B, H) states that `fresh` hides; empty without
     dy: Any  # (T, B*H) gradient of a layer's output
     dy_rows: Any  # (N, H)
     logits: Any  # (1, N, V)
@@ -132,13 +134,14 @@ def forward(cell, w, p, work, rate, key):
             matmul(left, panels[g], a[cell.input_blocks[g]], True)
         for i in range(s.shape[0]):
             layer.copy(work.state[l, i], s[i, 0])
-        layer.forward(cell, p.recurrent[l], work.a[l], a, s, work.s_rows[l], work.pairs)
+        s_rows, fresh = work.s_rows[l], work.fresh
+        layer.forward(cell, p.recurrent[l], work.a[l], a, s, s_rows, work.pairs, fresh, work.kept)
         if rate > 0:
             dropout(_output(work, l, 0.0), work.dropped[l], rate, _layer_key(key, l))
     layer.set_bias(w.out_bias, work.logits)
     top = _output(work, layers - 1, rate)
     matmul(rows_of(top, work.pairs), p.out, work.logits[0], True)
-    attention.forward(top, w.attention, p.attention, work.logits[0], work.pairs, work.attention)
+    attention.forward(top, w.attention, p.attention, work.logits[0], work.pairs, work.fresh, work.attention)
 
 
 @jit
@@ -147,7 +150,7 @@ def carry(work):
     for l in range(work.state.shape[0]):
         for i in range(work.state.shape[1]):
             layer.copy(work.s[l, i, work.a.shape[2]], work.state[l, i])
-    attention.carry(work.attention)
+    attention.carry(work.fresh, work.attention)
 
 
 @jit
@@ -176,14 +179,17 @@ def backward(cell, p, work, flat_grad, grad, scale, rate, key):
     layer.bias_backward(work.logits, grad.out_bias)
     matmul(rows_of(work.logits[0], work.pairs), p.out_back, work.dy_rows, False)
     attention.backward(
-        work.logits, top, p.attention, grad.attention, work.buffer, work.dy_rows, work.pairs, work.attention
+        *(work.logits, top, p.attention, grad.attention, work.buffer, work.dy_rows, work.pairs, work.fresh),
+        work.attention,
     )
     for l in range(layers - 1, -1, -1):
         a, da = work.a[l], work.a_rows[l]
         if rate > 0:
             dropout(work.dy_rows, work.dy_rows, rate, _layer_key(key, l))
+        s, s_rows, ds, ds_rows = work.s[l], work.s_rows[l], work.ds[l], work.ds_rows[l]
         layer.backward(
-            *(cell, p.recurrent_back[l], a, da, work.s[l], work.dy, work.ds[l], work.ds_rows[l], work.pairs)
+            *(cell, p.recurrent_back[l], a, da, s, s_rows, work.dy, ds, ds_rows, work.pairs),
+            *(work.fresh, work.kept),
         )
         h_prev = work.s_rows[l, 0, :n]
         layer.weight_gradient(da, cell.recurrent_blocks, h_prev, grad.recurrent[l], work.buffer, work.pairs)

@@ -17,8 +17,11 @@ from .network import Network
 class Shard:
     """Memory to run a network on `batch` sequences, at most `steps` characters at a time; their state."""
 
-    def __init__(self, network: Network, batch: int, steps: int, dropout: bool = False):
-        """dropout: as in training."""
+    def __init__(
+        self, network: Network, batch: int, steps: int, dropout: bool = False, documents: bool = False
+    ):
+        """dropout: as in training.  documents: whether chunks say where some begin."""
+        self._documents = documents
         self.network, self.batch, self.steps = network, batch, steps
         self.rate = network.config.dropout if dropout else 0.0
         self.memory: dict[str, Array] = {}
@@ -93,6 +96,7 @@ class Shard:
         return model.Work(
             ids=view("ids", n, dtype=np.int32),
             targets=view("targets", n, dtype=np.int32),
+            fresh=view("fresh", n if self._documents else 0, dtype=np.uint8),
             x=view("x", n, embed),
             dx=view("dx", n, embed),
             state=view("state", layers, states, batch * hidden),
@@ -103,6 +107,7 @@ class Shard:
             ds=view("ds", layers, states, batch * hidden),
             ds_rows=view("ds", layers, states, batch, hidden),
             dropped=view("dropped", layers if self.rate else 0, n, hidden),
+            kept=view("kept", states, batch if self._documents else 0, hidden),
             dy=view("dy", steps, batch * hidden),
             dy_rows=view("dy", n, hidden),
             logits=view("logits", 1, n, vocab),
@@ -151,14 +156,22 @@ class Shard:
             self.score(chunk, chunk)
 
     def gradient(
-        self, inputs: Array, targets: Array, grad: Array, views: model.Weights, scale: float, key: int = 0
+        self,
+        inputs: Array,
+        targets: Array,
+        grad: Array,
+        views: model.Weights,
+        scale: float,
+        key: int = 0,
+        fresh: Array | None = None,
     ) -> float:
         """Sum of nats of a chunk; `grad` becomes the gradient of scale times it; the state is carried on.
 
         Shapes: inputs, targets (B, T), T at most `steps`; grad (Layout.size,), seen as `views`.
-        key: of the dropout masks, 64 bits.
+        key: of the dropout masks, 64 bits.  fresh (B, T): where documents begin; the state before is then 0.
         """
-        work, network, mask = self._load(inputs, targets), self.network, (self.rate, np.uint64(key))
+        work, network = self._load(inputs, targets, fresh), self.network
+        mask = self.rate, np.uint64(key)
         model.forward(network.cell, network.weights, network.panels, work, *mask)
         nats: float = model.score(work)
         model.backward(network.cell, network.panels, work, grad, views, scale, *mask)
@@ -182,13 +195,21 @@ class Shard:
         nats: Array = work.nats.reshape(inputs.shape[1], self.batch).T
         return nats
 
-    def student_inputs(self, inputs: Array, forcing: float, rng: np.random.Generator, key: int) -> Array:
+    def student_inputs(
+        self,
+        inputs: Array,
+        forcing: float,
+        rng: np.random.Generator,
+        key: int,
+        fresh: Array | None = None,
+    ) -> Array:
         """A chunk's inputs (B, T), each but the first kept with chance `forcing`, else drawn by the model.
 
         Scheduled sampling (Bengio et al. 2015) in its parallel form (Duckworth et al. 2019): all predictions
-        are drawn from one pass over the true inputs. The state is not carried on.  key: as in `gradient`.
+        are drawn from one pass over the true inputs. The state is not carried on.
+        key, fresh: as in `gradient`; what begins a document is kept.
         """
-        work, network = self._load(inputs, inputs), self.network
+        work, network = self._load(inputs, inputs, fresh), self.network
         model.forward(network.cell, network.weights, network.panels, work, self.rate, np.uint64(key))
         drawn = np.empty(inputs.size, np.int32)
         rules, p = plain(network.vocab_size), np.empty(network.vocab_size)
@@ -196,6 +217,8 @@ class Shard:
         guesses = drawn.reshape(inputs.shape[1], self.batch).T
         mixed = inputs.copy()
         replaced = rng.random(inputs[:, 1:].shape) >= forcing
+        if fresh is not None:
+            replaced &= fresh[:, 1:] == 0
         mixed[:, 1:][replaced] = guesses[:, :-1][replaced]
         return mixed
 
@@ -205,8 +228,10 @@ class Shard:
         correct: Array = work.logits[0].argmax(axis=1) == work.targets
         return correct.reshape(steps, self.batch).T
 
-    def _load(self, inputs: Array, targets: Array) -> model.Work:
+    def _load(self, inputs: Array, targets: Array, fresh: Array | None = None) -> model.Work:
         work = self.work(inputs.shape[1])
+        if self._documents:
+            work.fresh.reshape(-1, self.batch)[...] = 0 if fresh is None else fresh.T
         work.ids.reshape(-1, self.batch)[...] = inputs.T
         work.targets.reshape(-1, self.batch)[...] = targets.T
         return work

@@ -26,12 +26,21 @@ class DataParallel:
     updates its slice of the parameters, which all then gather.
     """
 
-    def __init__(self, network: Network, batch: int, steps: int, team: Team, ranks: Ranks = ALONE):
+    def __init__(
+        self,
+        network: Network,
+        batch: int,
+        steps: int,
+        team: Team,
+        ranks: Ranks = ALONE,
+        documents: bool = False,
+    ):
+        """documents: whether minibatches say where some begin."""
         self.network, self.team, self.ranks = network, team, ranks
         self.batch_size, self.cuts = batch, cut(batch)
         self.mine = ranks.part(len(self.cuts))
         self.rows = [self.cuts[number] for number in self.mine]  # of the batch, shard by shard
-        self.shards = [Shard(network, c.stop - c.start, steps, dropout=True) for c in self.rows]
+        self.shards = [Shard(network, c.stop - c.start, steps, True, documents) for c in self.rows]
         self._plan_sums()
         self.views = [network.layout.views(row) for row in self.grads[: len(self.mine)]]
         self._nats = np.zeros(len(self.cuts))
@@ -69,10 +78,12 @@ class DataParallel:
         keys: list[int],
         forcing: float = 1.0,
         rngs: Sequence[np.random.Generator] = (),
+        fresh: Array | None = None,
     ) -> tuple[float, float]:
         """Loss (nats per character) and norm of its gradient, which stands in `grad` until the next call.
 
-        Shapes: inputs, targets (B, T), of B the rows of this rank.  keys: one for each shard's dropout.
+        Shapes: inputs, targets, fresh (B, T), of B the rows of this rank.
+        keys: one for each shard's dropout.
         forcing: below 1, the share of true inputs (see Shard.student_inputs), drawn with a generator a shard.
         """
         self.network.pack()
@@ -81,11 +92,12 @@ class DataParallel:
 
         def run(place: int) -> None:
             number, shard, rows = self.mine[place], self.shards[place], self.rows[place]
-            read, wanted = (ids[rows.start - first : rows.stop - first] for ids in (inputs, targets))
+            mine = slice(rows.start - first, rows.stop - first)
+            read, wanted, begins = inputs[mine], targets[mine], None if fresh is None else fresh[mine]
             if forcing < 1:
-                read = shard.student_inputs(read, forcing, rngs[number], keys[number])
+                read = shard.student_inputs(read, forcing, rngs[number], keys[number], begins)
             self._nats[number] = shard.gradient(
-                read, wanted, self.grads[place], self.views[place], scale, keys[number]
+                read, wanted, self.grads[place], self.views[place], scale, keys[number], begins
             )
 
         def add(block: int) -> None:

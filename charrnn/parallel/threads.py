@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -23,6 +24,7 @@ class Team:
         wanted = threads or max(1, available_cpus() // ranks.ranks_on_cores)
         wanted = min(wanted, most or wanted)
         # each has one thread, which runs from now on: none is missing in the midst of the work
+        self._process = os.getpid()
         self._helpers: list[ThreadPoolExecutor] = []
         while len(self._helpers) < wanted - 1 and (helper := _helper()):
             self._helpers.append(helper)
@@ -34,13 +36,15 @@ class Team:
 
         grain: as many items as waking a thread costs; with fewer for each, fewer threads take part.
         """
+        if os.getpid() != self._process:  # a fork has no threads but the one that forked
+            self._helpers, self._process = [], os.getpid()
         numbers = count()
 
         def take() -> None:
             while (number := next(numbers)) < items:
                 work(number)
 
-        helpers = min(self.threads, items // grain) - 1
+        helpers = min(len(self._helpers) + 1, items // grain) - 1
         futures = [helper.submit(take) for helper in self._helpers[: max(0, helpers)]]
         try:
             take()

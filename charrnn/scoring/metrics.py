@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -53,6 +54,12 @@ class Predictions(NamedTuple):
     @classmethod
     def unknown(cls, size: int) -> Predictions:
         return cls(np.full(size, np.nan), np.zeros(size, bool))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Of texts one after the other."""
+        nats, correct = ([part[i] for part in parts] for i in range(2))
+        return cls(np.concatenate([np.empty(0), *nats]), np.concatenate([np.empty(0, bool), *correct]))
 
     def set(self, at: slice | Ids, nats: Array, correct: Array) -> None:
         """Those of some characters, as a shard found them: what is not finite there is an overflow."""

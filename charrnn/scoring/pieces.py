@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..array_types import Ids
 from ..text.blocks import NEWLINE
@@ -18,9 +19,10 @@ class Piece:
 
     points: Ids  # code points, or bytes for a model of bytes
     predictions: Predictions
+    skipped: NDArray[np.bool_]  # which were
 
     def part(self, start: int, stop: int) -> Piece:
-        return Piece(self.points[start:stop], self.predictions.part(start, stop))
+        return Piece(self.points[start:stop], self.predictions.part(start, stop), self.skipped[start:stop])
 
 
 def in_lines(pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -43,4 +45,5 @@ def _joined(pieces: list[Piece]) -> Piece:
     points = np.concatenate([np.empty(0, np.uint8), *(piece.points for piece in pieces)])
     nats = np.concatenate([np.empty(0), *(piece.predictions.nats for piece in pieces)])
     correct = np.concatenate([np.empty(0, bool), *(piece.predictions.correct for piece in pieces)])
-    return Piece(points, Predictions(nats, correct))
+    skipped = np.concatenate([np.empty(0, bool), *(piece.skipped for piece in pieces)])
+    return Piece(points, Predictions(nats, correct), skipped)

@@ -18,6 +18,7 @@ CHUNK = 128  # characters a call; the figures do not depend on it
 STREAM = 4096  # a text is cut into streams of at least so many characters, which run side by side
 WARM_UP = 512  # characters before its stream that a network reads unscored, to have the state it would carry
 STREAMS = 64
+ALONE_AT_ONCE = 4096  # texts, of which those of similar length stand side by side
 PIECE = 1 << 20  # characters scored at a time: what is known of each takes 9 bytes
 
 
@@ -131,6 +132,22 @@ def score_lines(network: Network, lines: Sequence[Ids], start: int | None, team:
     for i, stop in zip(order, stops, strict=True):
         found[i] = predictions.part(stop - len(lines[i]), stop)
     return found
+
+
+def evaluate_alone(
+    network: Network, texts: Sequence[Ids], start: int, team: Team, stopped: Callable[[], bool]
+) -> Metrics | None:
+    """Metrics of texts that know nothing of each other; None if `stopped` became true.
+
+    start: as of `score_lines`.  Cost: the forward pass.
+    """
+    tally = Tally()
+    for first in range(0, len(texts), ALONE_AT_ONCE):
+        for predictions in score_lines(network, texts[first : first + ALONE_AT_ONCE], start, team):
+            tally.add(predictions)
+        if stopped():
+            return None
+    return tally.metrics
 
 
 def _run(

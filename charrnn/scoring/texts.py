@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,16 @@ from ..model.network import Network
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
 from ..system.stdio import name_of
-from ..text.blocks import NEWLINE, of_size, whole_lines
+from ..text.blocks import NEWLINE, ends, of_size, whole_documents
 from ..text.corpus import known_blocks
 from ..text.notes import Notes
+from ..text.vocabulary import CODE_POINTS, SURROGATES
 from .dynamic_evaluation import DynamicReader
 from .metrics import Metrics, Predictions, Tally
 from .pieces import Piece, in_lines
 from .reader import PIECE, Reader, score_lines
+
+UNSEEN = math.log(CODE_POINTS - SURROGATES)  # nats of a character that the model never saw, as one of all
 
 
 class TextScorer:
@@ -34,6 +38,8 @@ class TextScorer:
     def __init__(self, checkpoint: Checkpoint, config: EvalConfig, team: Team, ranks: Ranks = ALONE):
         self.vocabulary = checkpoint.vocabulary
         self._network, self._config, self._team, self._ranks = checkpoint.network, config, team, ranks
+        # what is scored on its own: as asked for, or as the model was trained
+        self._alone_by = "line" if config.stateless else "" if config.dynamic else checkpoint.documents
         ranks.broadcast((self._network.config, self._network.vocab_size))
         ranks.broadcast_array(self._network.flat)
         self.skipped = 0  # characters so far that the model never saw
@@ -58,37 +64,38 @@ class TextScorer:
 
         Errors: TextError; OverflowingModelError; as for all here.
         """
-        tally, read, before = Tally(), 0, self.skipped
+        tally, before = Tally(), self.skipped
         for piece in self.pieces(path, PIECE):
             tally.add(piece.predictions)
-            read += len(piece.points)
-        skipped = self.skipped - before
-        if not tally.chars:
-            known = f", {skipped} of them unknown to the model" if skipped else ""
-            raise TextError(f"{name_of(path)} has {read} characters{known}", "scoring needs at least 2")
-        return tally.metrics, skipped
+        return tally.metrics, self.skipped - before
 
-    def lines(self, path: Path) -> Iterator[tuple[str, Metrics]]:
-        """Each line without its newline, and its score, the newline's included; as soon as it is read."""
+    def lines(self, path: Path) -> Iterator[tuple[str, Metrics, int]]:
+        """Each line without its newline, its score, the newline's included, and its characters skipped.
+
+        As soon as it is read.
+        """
         for line in in_lines(self.pieces(path)):
             metrics = Tally().add(line.predictions).metrics
-            yield self.vocabulary.text_of(line.points).removesuffix("\n"), metrics
+            text = self.vocabulary.text_of(line.points).removesuffix("\n")
+            yield text, metrics, int(np.count_nonzero(line.skipped))
 
     def pieces(self, path: Path, size: int = 0) -> Iterator[Piece]:
         """A text in pieces as they are read, which have whole lines where each line stands alone.
 
         size: of all but the last, for the same figures to the last bit however a text arrives; 0: any.
         """
-        alone, reader, before, config = self._config.stateless, self._reader(), 0, self._config
+        alone, reader, config = self._alone_by, self._reader(), self._config
+        before = scored = skipped = 0
         blocks = known_blocks(
-            path, self.vocabulary, config.encoding, config.unknown, config.encoding_errors, self.notes
+            *(path, self.vocabulary, config.encoding, "error" if config.unknown == "error" else "skip"),
+            *(config.encoding_errors, self.notes),
         )
         blocks = of_size(blocks, size) if size else blocks
-        for points, known in whole_lines(blocks) if alone else blocks:
+        for points, known in whole_documents(blocks, alone) if alone else blocks:
             ids = self.vocabulary.ids_of(points[known])
             predictions = Predictions.unknown(len(points))
             if alone:
-                cuts = np.cumsum(known)[np.flatnonzero(points == NEWLINE)]
+                cuts = np.cumsum(known)[ends(points, NEWLINE, alone) - 1]
                 found = self._alone(np.split(ids, cuts))
             else:
                 found = reader.read(self._ranks.broadcast(ids))
@@ -96,8 +103,16 @@ class TextScorer:
             remedy = self._learned_too_much() if reader.learned else ""
             predictions.refuse_overflow(before, name_of(path), remedy)
             before += len(points)
-            self.skipped += int(np.count_nonzero(~known))
-            yield Piece(points, predictions)
+            if config.unknown == "score":
+                predictions.nats[~known] = UNSEEN
+            else:
+                skipped += int(np.count_nonzero(~known))
+            scored += int(np.count_nonzero(~np.isnan(predictions.nats)))
+            yield Piece(points, predictions, ~known & (config.unknown == "skip"))
+        self.skipped += skipped
+        if not scored:
+            unknown = f", {skipped} of them unknown to the model" if skipped else ""
+            raise TextError(f"{name_of(path)} has {before} characters{unknown}", "scoring needs at least 2")
 
     def _learned_too_much(self) -> str:
         how = f"a lower {field('lr')} (it was {self._config.lr:g})"
@@ -105,8 +120,7 @@ class TextScorer:
 
     def _alone(self, lines: list[Ids]) -> Predictions:
         """Each line as after a newline at the start of a text, or, if the model has none, after nothing."""
-        scored = score_lines(self._network, lines, self.vocabulary.newline, self._team)
-        return Predictions(*map(np.concatenate, zip(*scored, strict=True)))
+        return Predictions.joined(score_lines(self._network, lines, self.vocabulary.newline, self._team))
 
 
 def follow(ranks: Ranks, threads: int) -> None:

@@ -16,13 +16,18 @@ Block = tuple[Ids, Ids]
 NEWLINE = ord("\n")
 
 
-def whole_lines(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Blocks that end in a newline, but for the end of the last."""
+def whole_documents(blocks: Iterator[Block], kind: str) -> Iterator[Block]:
+    """Blocks that end where a document does, but for the end of the last.  kind: of config.DOCUMENTS."""
     rest: list[Block] = []
     for points, known in blocks:
-        ends = np.flatnonzero(points == NEWLINE)
-        if len(ends):
-            cut = int(ends[-1]) + 1
+        if kind == "blank":  # of which a part may stand in the block before
+            points, known = _joined([*rest, (points, known)])
+            rest = []
+        cuts = ends(points, NEWLINE, kind)
+        if kind == "blank":
+            cuts = cuts[cuts < len(points)]  # another blank line may follow
+        if len(cuts):
+            cut = int(cuts[-1])
             yield _joined([*rest, (points[:cut], known[:cut])])
             rest = []
             points, known = points[cut:], known[cut:]
@@ -30,6 +35,18 @@ def whole_lines(blocks: Iterator[Block]) -> Iterator[Block]:
     points, known = _joined(rest)
     if len(points):
         yield points, known
+
+
+def ends(text: Ids, newline: int, kind: str) -> Ids:
+    """Where documents end: the index after the last character of each, the line ends after it included.
+
+    text: code points or ids (N,), of which `newline` is a line end.  kind: of config.DOCUMENTS.
+    """
+    line = text == newline
+    if kind == "line":
+        return np.flatnonzero(line) + 1
+    before, after = np.append(False, line[:-1]), np.append(line[1:], False)
+    return np.flatnonzero(line & before & ~after) + 1
 
 
 def of_size(blocks: Iterator[Block], size: int) -> Iterator[Block]:

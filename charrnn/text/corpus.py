@@ -73,9 +73,9 @@ def _note_join(notes: Notes | None, before: Path, joined: bool, level: str) -> N
         notes.add("join", f"{said}bytes are never added to, so they run together")
 
 
-def from_text(text: str) -> Corpus:
+def from_text(text: str, level: str = "char") -> Corpus:
     """A text in memory as a corpus."""
-    vocabulary = Vocabulary.of(text)
+    vocabulary = Vocabulary.of_bytes() if level == "byte" else Vocabulary.of(text)
     return Corpus(vocabulary.encode(text), vocabulary, hashlib.sha256(to_bytes(text)).hexdigest())
 
 

@@ -34,7 +34,7 @@ def shuffle_lines(corpus: Corpus, seed: int, notes: Notes) -> Corpus:
             r"leave it out, or end each line with \n",
         )
     order = np.random.default_rng([seed, 3]).permutation(len(cuts) - 1)
-    shuffled = _gathered(ids, cuts, order)
+    shuffled = gathered(ids, cuts, order)
     if len(end):
         before = order[: np.flatnonzero(order == len(order) - 1)[0] + 1]
         stop = int((cuts[before + 1] - cuts[before]).sum())
@@ -48,9 +48,9 @@ def _line_end(line: Ids, vocabulary: Vocabulary) -> Ids:
     return line[-2:] if carriage_return else line[-1:]
 
 
-def _gathered(ids: Ids, cuts: Ids, order: Ids) -> Ids:
+def gathered(ids: Ids, cuts: Ids, order: Ids) -> Ids:
     """The lines ids[cuts[i] : cuts[i + 1]] in an order; of what would stand after the ids, anything."""
-    gathered, at = np.empty(int(cuts[-1]), ids.dtype), 0
+    text, at = np.empty(int(cuts[-1]), ids.dtype), 0
     for first in range(0, len(order), BATCH):
         lines = order[first : first + BATCH]
         begin, length = cuts[lines], cuts[lines + 1] - cuts[lines]
@@ -58,9 +58,9 @@ def _gathered(ids: Ids, cuts: Ids, order: Ids) -> Ids:
         if stops[-1] - at > LONG * len(lines):
             for source, size, stop in zip(begin.tolist(), length.tolist(), stops.tolist(), strict=True):
                 line = ids[source : source + size]
-                gathered[stop - size : stop - size + len(line)] = line
+                text[stop - size : stop - size + len(line)] = line
         else:
             index = np.repeat(begin - (stops - length), length) + np.arange(at, stops[-1])
-            np.take(ids, index, out=gathered[at : stops[-1]], mode="clip")
+            np.take(ids, index, out=text[at : stops[-1]], mode="clip")
         at = int(stops[-1])
-    return gathered
+    return text

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..array_types import Ids
 from ..errors import TextError
@@ -79,6 +80,14 @@ class Streams:
         """Some of them: what they read is contiguous too, and not copied."""
         ids = self.ids[start * self.length : stop * self.length + 1]
         return Streams(ids, stop - start, self.seq_len)
+
+    def of_epoch(self, epoch: int) -> Streams:
+        """Those of one epoch: the same in each."""
+        return self
+
+    def fresh(self, number: int) -> NDArray[np.bool_] | None:
+        """Where documents begin in a chunk (B, T); None: nowhere."""
+        return None
 
     def begin_after(self, number: int, symbol: int) -> Ids:
         """The streams, counted from 0, whose part of a chunk begins right after a symbol."""

@@ -15,6 +15,7 @@ from ..errors import TextError, field
 from .encodings import without_mark
 
 CODE_POINTS = 0x110000  # that there are in Unicode
+SURROGATES = 0x800  # of these, which are no characters
 REPLACEMENT = 0xFFFD  # what stands for bytes that are no text
 MARK = 0xFEFF  # byte order mark, which some systems put before a text
 NEAR = 8  # characters that may compose one

@@ -27,16 +27,24 @@ class Learner:
         self, network: Network, batch: int, steps: int, config: TrainConfig, team: Team, ranks: Ranks = ALONE
     ):
         self.network, self.config, self.ranks = network, config, ranks
-        self.parallel = DataParallel(network, batch, steps, team, ranks)
+        self.parallel = DataParallel(network, batch, steps, team, ranks, bool(config.documents))
         shape = optimizers.SLOTS[config.optimizer], network.flat.size + 1
         # with a column that is not used: blocks of all sizes are of one type for the compiler
         self.slots: Array = np.zeros(shape, network.flat.dtype)[:, :-1]
         self._rule = getattr(optimizers, config.optimizer)
 
     def step(
-        self, inputs: Ids, targets: Ids, lr: float, number: int, updates: int
+        self,
+        inputs: Ids,
+        targets: Ids,
+        lr: float,
+        number: int,
+        updates: int,
+        fresh: Array | None = None,
     ) -> tuple[float, float, bool]:
         """Learn from a chunk (B, T), of B the rows of this rank; step `number` of the run, after `updates`.
+
+        fresh (B, T): where documents begin.
 
         Returns its loss (nats per character), the norm of its gradient before clipping, and whether it
         was learned: not where either is not finite, or the loss is far beyond guessing. Then the
@@ -44,7 +52,7 @@ class Learner:
         """
         forcing = self.config.teacher_forcing
         loss, norm = self.parallel.gradient(
-            inputs, targets, self._dropout_keys(number), forcing, self._rngs(number)
+            inputs, targets, self._dropout_keys(number), forcing, self._rngs(number), fresh
         )
         worst = WORST * max(1.0, math.log(self.network.vocab_size))
         if not (math.isfinite(norm) and loss < worst):

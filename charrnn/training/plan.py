@@ -19,6 +19,8 @@ from ..model.shard import Shard
 from ..parallel.batch_shards import cut
 from ..parallel.ranks import ALONE, Ranks
 from ..text.corpus import Corpus
+from ..text.documents import Documents, DocumentStreams
+from ..text.documents import split as split_documents
 from ..text.streams import Split, Streams
 from ..text.vocabulary import Vocabulary
 from .stream_restarts import Restarts
@@ -71,8 +73,7 @@ class Plan:
 
         Errors: TextError for a corpus too short; UsageError for options that need a validation text.
         """
-        split = Split.of(corpus.ids, 0.0 if val is not None else config.val_fraction, config.test_fraction)
-        split = split if val is None else replace(split, val=val)
+        split = cut_text(corpus, config, val)
         if not len(split.val) and (config.patience or config.lr_schedule == "plateau"):
             raise UsageError(
                 f"{field('patience')} and {field('lr_schedule', 'plateau')} need a text to validate on, and "
@@ -83,7 +84,7 @@ class Plan:
         said |= {name: len(getattr(split, name)) for name in ("train", "val", "test")}
         said |= {"vocab": len(corpus.vocabulary), "sha256": corpus.sha256}
         said["val_sha256"] = hashlib.sha256(np.ascontiguousarray(split.val).data).hexdigest()
-        streams = Streams.of(split.train, config.batch_size, config.seq_len)
+        streams = _streams(split.train, corpus.vocabulary, config)
         return cls(model, config.tuned(model), corpus.vocabulary, split, streams, said)
 
     @cached_property
@@ -111,7 +112,8 @@ class Plan:
         dtype = np.dtype(self.model.storage)
         network = Network(self.model, self.layout.vocab_size, _unreal(self.layout.size, dtype), make=_unreal)
         copies = 1 + optimizers.SLOTS[self.config.optimizer] + len(batches)
-        shards = [Shard(network, batch, self.streams.longest, dropout=True) for batch in batches]
+        documents = bool(self.config.documents)
+        shards = [Shard(network, batch, self.streams.longest, True, documents) for batch in batches]
         panels = [*network.panels[:-1], *(network.panels.attention or ())]
         arrays = [*panels, *(array for shard in shards for array in shard.memory.values())]
         return copies * network.flat.nbytes + sum(int(array.nbytes) for array in arrays)
@@ -144,8 +146,29 @@ class Plan:
             save_every=self.save_every,
             streams=self.streams.part(shards[mine.start].start, shards[mine.stop - 1].stop),
             split=Split(*[self.split.train[:0]] * 3) if rank else self.split,
-            restarts=None if rank else Restarts.of(self.streams, self.vocabulary),
+            restarts=None if rank or self.config.documents else Restarts.of(self.streams, self.vocabulary),
         )
+
+
+def cut_text(corpus: Corpus, config: TrainConfig, val: Ids | None = None) -> Split:
+    """For training, validation and test; between documents, where the text has some.
+
+    val: a validation text, in place of the corpus's tail.  Errors: TextError; UsageError.
+    """
+    fractions = 0.0 if val is not None else config.val_fraction, config.test_fraction
+    if config.documents:
+        split = split_documents(corpus.ids, corpus.vocabulary.newline, config.documents, *fractions)
+    else:
+        split = Split.of(corpus.ids, *fractions)
+    return split if val is None else replace(split, val=val)
+
+
+def _streams(train: Ids, vocabulary: Vocabulary, config: TrainConfig) -> Streams:
+    newline = vocabulary.newline
+    if not config.documents or newline is None:
+        return Streams.of(train, config.batch_size, config.seq_len)
+    documents = Documents(train, newline, config.documents, config.seed)
+    return DocumentStreams.made(documents, config.batch_size, config.seq_len)
 
 
 def _unreal(shape: int | tuple[int, ...], dtype: Any) -> Array:

@@ -19,7 +19,7 @@ from .plan import chunks, steps_in
 AT_FIRST = ", at the start"
 FALLING = ("cosine", "step")  # schedules that have come down in the end
 # of options that the oldest checkpoints do not name: what they then did
-OLDEST = {"encoding_errors": "strict", "join": "nothing", "shuffle_lines": False}
+OLDEST = {"encoding_errors": "strict", "join": "nothing", "shuffle_lines": False, "documents": ""}
 
 
 def saved_run(out: Path) -> Checkpoint:

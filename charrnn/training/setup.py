@@ -15,14 +15,13 @@ from ..model.network import Network, arithmetic_note, refuse_without_bfloat16
 from ..text import corpus
 from ..text.line_order import shuffle_lines
 from ..text.notes import Notes
-from ..text.streams import Split
 from ..text.tail_kind import tail_note
 from ..text.vocabulary import Vocabulary
 from . import finetune, resume, speed
 from .changeable_options import FINE_TUNED, saved_or_given
 from .fitting import described, fit_of, fitted
 from .origin import Origin, commands_of
-from .plan import Plan
+from .plan import Plan, cut_text
 
 ENOUGH = 100  # updates an epoch; 300,000 characters have 66 of 64 x 64, which cost them much
 
@@ -41,6 +40,7 @@ class Request:
     extend_vocab: bool = True
     resume: bool = False
     processes: int = 1  # that share the work
+    text: str | None = None  # in memory, in place of files
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def prepare(request: Request) -> Setup:
             resume.refuse_another_start(saved, request.init_from, init_sha256, request.out)
         model = saved_or_given("model", model, saved.meta["model"], request.given, ())
         config = resume.options(saved, config, request.given)
-    text = _text(request.corpus, config, of_texts)
+    text = _text(request, config, of_texts)
     if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
         network, text = finetune.adapt(saved, model, text, extend=False, seed=config.seed)
     elif start:
@@ -92,9 +92,13 @@ def prepare(request: Request) -> Setup:
     return Setup(plan, network, origin, [note for note in notes if note])
 
 
-def _text(paths: list[Path], config: TrainConfig, notes: Notes) -> corpus.Corpus:
+def _text(request: Request, config: TrainConfig, notes: Notes) -> corpus.Corpus:
     """Read as asked.  Errors: TextError; UsageError for a single line that is to be shuffled."""
-    text = corpus.load(paths, config.encoding, config.level, config.encoding_errors, config.join, notes)
+    if request.text is not None:
+        text = corpus.from_text(request.text, config.level)
+    else:
+        how = config.encoding, config.level, config.encoding_errors, config.join, notes
+        text = corpus.load(request.corpus, *how)
     return shuffle_lines(text, config.seed, notes) if config.shuffle_lines else text
 
 
@@ -107,8 +111,7 @@ def _fitted(
     processes: int,
 ) -> tuple[ModelConfig, TrainConfig, str]:
     """Options that suit the text, and a sentence that names them."""
-    fraction = 0.0 if val is not None else config.val_fraction
-    characters = len(Split.of(text.ids, fraction, config.test_fraction).train)
+    characters = len(cut_text(text, config, val).train)
 
     rate = 0.0  # flops a second: that of one model is near that of another
 

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..checkpoint.names import RunNames
@@ -20,7 +22,8 @@ from ..model.network import Network
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
 from ..scoring.metrics import Metrics, bits, perplexity
-from ..scoring.reader import evaluate
+from ..scoring.reader import evaluate, evaluate_alone
+from ..text.blocks import ends
 from ..version import __version__
 from . import events
 from .budget import Budget
@@ -66,6 +69,7 @@ class Trainer:
         self.progress, self.clock = Progress(), Clock()
         self.budget = Budget(plan, ranks, self.clock)
         self._stopped = self._saved = False
+        self._streams, self._epoch_read = plan.streams, -1  # of the epoch that is being read
         meta = {"training": asdict(self.config), "corpus": plan.corpus, "seed": self.config.seed}
         meta |= (origin or Origin()).meta
         self.files = RunFiles(RunNames.of(out), self.learner, plan.vocabulary, meta)
@@ -159,14 +163,18 @@ class Trainer:
 
     def _train(self) -> Generator[events.Event, None, bool]:
         """One step of truncated BPTT; returns whether it was learned."""
-        begun, progress, streams = time.perf_counter(), self.progress, self.plan.streams
-        chunk = progress.step % streams.chunks
+        begun, progress = time.perf_counter(), self.progress
+        epoch, chunk = divmod(progress.step, self.plan.streams.chunks)
         if chunk == 0:
             self.learner.reset()
+        if epoch != self._epoch_read:
+            self._streams, self._epoch_read = self.plan.streams.of_epoch(epoch), epoch
         self.learner.restart(self._restarting())
-        inputs, targets = streams.chunk(chunk)
-        lr = self.budget.rate(progress)
-        loss, norm, learned = self.learner.step(inputs, targets, lr, progress.step, progress.updates)
+        inputs, targets = self._streams.chunk(chunk)
+        lr, number, updates = self.budget.rate(progress), progress.step, progress.updates
+        loss, norm, learned = self.learner.step(
+            inputs, targets, lr, number, updates, self._streams.fresh(chunk)
+        )
         progress.step += 1
         progress.updates += learned
         chars = self.plan.global_batch_size * inputs.shape[1]
@@ -262,7 +270,19 @@ class Trainer:
 
     def _metrics(self, network: Network, ids: Ids) -> Metrics | None:
         """None if the run is to be stopped."""
+        if kind := self.config.documents:
+            return self._of_documents(network, ids, kind)
         return evaluate(network, ids, self.team, lambda: self._stopped, self.ranks)
+
+    def _of_documents(self, network: Network, ids: Ids, kind: str) -> Metrics | None:
+        """Rank 0 reads them all."""
+        metrics, newline = None, self.plan.vocabulary.newline
+        if not self.ranks.rank and newline is not None:
+            metrics = evaluate_alone(
+                network, np.split(ids, ends(ids, newline, kind)), newline, self.team, lambda: self._stopped
+            )
+        shared: Metrics | None = self.ranks.broadcast(metrics)
+        return shared
 
     def _save_last(self) -> Iterator[events.Event]:
         self.progress.seconds = self.budget.seconds()
