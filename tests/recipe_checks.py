@@ -32,10 +32,10 @@ def arithmetic(outs: list[str], folder: Path) -> None:
 
 def names(outs: list[str], folder: Path) -> None:
     known = set((folder / "corpora" / "names.txt").read_text().splitlines())
-    new = set(outs[1].split())
-    assert len(new) >= 15 and not new & known
-    assert len(re.findall(r"^\d+\.\d+\t\d+\t[A-Za-z]+$", outs[2], re.MULTILINE)) == 6
-    order = [line.split("\t")[2] for line in outs[3].splitlines()]
+    new = outs[1].split()
+    assert len({*new}) == len(new) == 30 and known.isdisjoint(new)
+    assert len(re.findall(r"^\d+\.\d+\t\d+\t0\t[A-Za-z]+$", outs[2], re.MULTILINE)) == 6
+    order = [line.split("\t")[3] for line in outs[3].splitlines()]
     assert order.index("Maria") < order.index("Kowalski") < order.index("Qwzxy") == 4
 
 
@@ -78,7 +78,9 @@ def dynamic_evaluation(outs: list[str], folder: Path) -> None:
 
 
 def pipelines(outs: list[str], folder: Path) -> None:
-    piped, samples, seeds, moral, odd, codes, several = outs
+    piped, samples, seeds, primes, table, moral, odd, codes, several = outs
+    assert [line[:5] for line in primes.splitlines()] == ["The o", "A fox", "One e"]
+    assert table.splitlines() == [f"{a}+{a + 5}={2 * a + 5}" for a in range(10, 40, 7)]
     assert piped.split() == ["piped.jsonl", "piped.last.npz", "piped.npz"]
     assert len(re.findall(r"^The \w*$", samples, re.M)) >= 3 and "\nThe old king" in samples
     first, again, other = seeds.splitlines()

@@ -198,7 +198,7 @@ def test_the_tail_scores_as_the_last_validation_did(trained, tmp_path):
     (tmp_path / "tail.txt").write_bytes(tail.encode())
     scored = run("eval", trained.checkpoint, "tail.txt", "--json", "-q", cwd=tmp_path)
     assert (scored.code, scored.err) == (0, "")
-    figures = json.loads(scored.out)
+    figures = json.loads(scored.out)["texts"][0]
     best = events(trained.log)[-1]["best"]
     for name in ("loss", "bpc", "perplexity"):
         assert figures[name] == pytest.approx(best[name], rel=1e-9)
@@ -208,7 +208,7 @@ def test_the_tail_scores_as_the_last_validation_did(trained, tmp_path):
     shown = [float(line.split()[-1]) for line in plain.splitlines()]
     assert shown == [round(figures[name], 4) for name in ("loss", "bpc", "perplexity", "accuracy", "chars")]
     stdin = run("eval", trained.checkpoint, "-", "--json", cwd=tmp_path, stdin=tail.encode())
-    assert stdin.out == scored.out
+    assert stdin.out == scored.out.replace(b'"tail.txt"', b'"stdin"')
 
 
 # info

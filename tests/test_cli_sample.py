@@ -59,13 +59,13 @@ def shown(capture, *arguments: object) -> bytes:
     return capture.readouterr().out
 
 
-def test_samples_come_in_order_with_a_separator_between(here, capfdbinary):
+def test_samples_come_in_order_each_ended_by_the_separator(here, capfdbinary):
     expected = texts(length=40, seed=4, num=18, prime="ab", stop=("b",))
     assert len(set(map(len, expected))) > 5  # they end at different times
     arguments = ["m.npz", "--length", 40, "--seed", 4, "--num", 18, "--prime", "ab", "--stop", "b"]
-    assert shown(capfdbinary, *arguments) == "\n".join("ab" + text for text in expected).encode()
+    assert shown(capfdbinary, *arguments) == "".join(f"ab{text}\n" for text in expected).encode()
     bare = shown(capfdbinary, *arguments, "--no-echo", "--separator", "<é>", "--threads", 1)
-    assert bare == "<é>".join(expected).encode()
+    assert bare == "".join(f"{text}<é>" for text in expected).encode()
 
 
 def test_every_rule_arrives(here, capfdbinary):
@@ -127,7 +127,7 @@ def test_unknown_characters_are_refused_or_skipped_and_counted(here):
     with pytest.raises(TextError, match=r"the prime has .* 'Z'"):
         program()(list(map(str, options)), standalone_mode=False)
     done = run(*options, "--unknown", "skip", cwd=here)
-    assert done.out == ("aé" + texts(length=20, seed=1, prime="aé")[0]).encode()
+    assert done.out == ("aé" + texts(length=20, seed=1, prime="aé")[0] + "\n").encode()
     assert done.err.splitlines()[0] == "seed 1"
     said = sorted(done.err.splitlines()[1:])
     assert said[0].startswith("--stop 'Z' has characters") and said[1].startswith("2 characters of the prime")

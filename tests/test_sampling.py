@@ -154,7 +154,7 @@ def test_a_prime_of_unknown_characters_is_refused():
 def test_unknown_characters_of_the_prime_can_be_skipped():
     of = model()
     sampler = Sampler(of, SampleConfig(prime="aéb\u8a9e\u8a9e", unknown="skip"))
-    assert (sampler.prime, sampler.skipped) == ("ab", 3)
+    assert (sampler.primes, sampler.skipped) == (["ab"], 3)
     assert text(of, prime="aéb\u8a9e", unknown="skip", length=50) == text(of, prime="ab", length=50)
     assert text(of, prime="éé", unknown="skip", length=50) == text(of, length=50)
 

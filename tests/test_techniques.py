@@ -80,7 +80,7 @@ def test_a_run_with_attention_and_drawn_inputs(folder):
     plain = run("info", "m.npz", cwd=folder).out.decode()
     assert "  attention             16\n" in plain and "  teacher_forcing       0.9\n" in plain
     scored = run("eval", "m.npz", "text.txt", "--json", cwd=folder)
-    assert 0 < json.loads(scored.out)["loss"] < 4
+    assert 0 < json.loads(scored.out)["texts"][0]["loss"] < 4
     assert len(run("sample", "m.npz", "--length", 50, "-q", cwd=folder).out.decode()) >= 50
 
 

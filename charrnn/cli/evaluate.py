@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import UNKNOWN, EvalConfig
+from ..config import SCORED_UNKNOWN, EvalConfig
 from ..parallel.ranks import ALONE, current
 from ..system.stdio import name_of
 from .file_checks import refuse_to_read_stdin_twice
@@ -33,7 +33,9 @@ def evaluate(
     unknown: Annotated[
         str,
         option(
-            "Text", "Characters that the model never saw: error, or skip and count them.", choices=UNKNOWN
+            "Text",
+            "Characters that the model never saw: error; skip and count them; or score, 20 bits each.",
+            choices=SCORED_UNKNOWN,
         ),
     ] = DEFAULT.unknown,
     encoding: Annotated[str, option("Text", "Of the texts.")] = DEFAULT.encoding,
@@ -48,7 +50,11 @@ def evaluate(
     lr: Annotated[float, option("Scoring", "Learning rate of --dynamic.")] = DEFAULT.lr,
     per_line: Annotated[
         bool,
-        option("Output", "Bits per character, characters and line, tab-separated, as read.", "--per-line"),
+        option(
+            "Output",
+            "Tab-separated, as read: bits per character, characters, skipped, with several texts name, line.",
+            "--per-line",
+        ),
     ] = False,
     per_char: Annotated[
         bool, option("Output", "Each character and its bits, tab-separated, as read.", "--per-char")
@@ -106,8 +112,10 @@ def evaluate(
 
 def write_lines(scorer: TextScorer, texts: list[Path]) -> None:
     for text in texts:
-        for line, score in scorer.lines(text):
-            write(f"{score.bpc if score.chars else 0:.6f}\t{score.chars}\t{line}\n")
+        name = [name_of(text)] if len(texts) > 1 else []
+        for line, score, skipped in scorer.lines(text):
+            bpc = f"{score.bpc if score.chars else 0:.6f}"
+            write("\t".join([bpc, str(score.chars), str(skipped), *name, line]) + "\n")
 
 
 def write_characters(scorer: TextScorer, texts: list[Path]) -> None:
@@ -134,7 +142,7 @@ def write_figures(scorer: TextScorer, texts: list[Path], as_json: bool) -> None:
         results.append(figures | {"accuracy": score.accuracy, "chars": score.chars, "skipped": skipped})
     if as_json:
         each = [{"text": name_of(text)} | result for text, result in zip(texts, results, strict=True)]
-        print(json_line(results[0] if len(results) == 1 else {"texts": each}))
+        print(json_line({"texts": each}))
         return
     for text, result in zip(texts, results, strict=True):
         if len(results) > 1:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..config import UNKNOWN, SampleConfig
-from ..errors import UsageError
+from ..errors import CharrnnError, UsageError
 from .escapes import unescaped
-from .options import dtype_option, encoding_errors_option, option
-from .output import json_line, write
-
-if TYPE_CHECKING:
-    from ..sampling.sampler import Block
+from .file_checks import refuse_to_read_stdin_twice
+from .options import dtype_option, encoding_errors_option, option, spelled
 
 DEFAULT = SampleConfig()
 FORMATS = ("text", "jsonl")
+LINE = r"\n"  # the default separator
 LINE_END = re.compile(r"\r?\n\Z|\r\Z")
 
 
@@ -31,13 +28,19 @@ def sample(
         Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
     ],
     length: Annotated[int, option("Text", "Characters to draw; 0: without end.")] = DEFAULT.length,
-    prime: Annotated[str, option("Text", "Text to go on from.")] = DEFAULT.prime,
+    prime: Annotated[
+        list[str] | None, option("Text", "Text to go on from; given again, another sample of its own.")
+    ] = None,
     prime_file: Annotated[Path | None, option("Text", "A file to go on from; - is stdin.")] = None,
+    primes: Annotated[
+        Path | None,
+        option("Text", "A file with a prime on each line; - is stdin, answered as lines come."),
+    ] = None,
     trim_prime: Annotated[
         bool,
         option("Text", "Leave out the line end that a prime ends in, as echo writes one.", "--trim-prime"),
     ] = False,
-    encoding: Annotated[str, option("Text", "Of --prime-file.")] = "utf-8",
+    encoding: Annotated[str, option("Text", "Of --prime-file, --primes and --not-in.")] = "utf-8",
     encoding_errors: Annotated[str, encoding_errors_option("Text")] = "strict",
     unknown: Annotated[
         str,
@@ -51,7 +54,14 @@ def sample(
         list[str] | None,
         option("Text", r"End before this text; repeatable. \n \t \r \0 \\ \xNN \uNNNN are read."),
     ] = None,
-    num: Annotated[int, option("Text", "Samples, drawn side by side.")] = DEFAULT.num,
+    num: Annotated[int, option("Text", "Samples of each prime, drawn side by side.")] = DEFAULT.num,
+    unique: Annotated[
+        bool, option("Text", "No sample twice: others are drawn in its place.", "--unique")
+    ] = False,
+    not_in: Annotated[
+        Path | None,
+        option("Text", "None that is a line of this text; JSON lines tell what is copied from it."),
+    ] = None,
     temp: Annotated[
         float, option("Choice", "Temperature: below 1 safer, above 1 bolder; 0: the most likely character.")
     ] = DEFAULT.temp,
@@ -71,8 +81,12 @@ def sample(
     echo: Annotated[bool, option("Output", "Show the prime before the text.")] = True,
     separator: Annotated[
         str,
-        option("Output", r"Between samples; \n and the like as in --stop. Default: \n.", show_default=False),
-    ] = "\n",
+        option(
+            "Output",
+            r"After each of several samples, or of one with a --stop; escapes are read. Default: \n.",
+            show_default=False,
+        ),
+    ] = LINE,
     form: Annotated[
         str, option("Output", "text, or jsonl: a JSON object a sample.", "--format", choices=FORMATS)
     ] = "text",
@@ -86,92 +100,74 @@ def sample(
     """
     import secrets
 
-    values = {name: context.params[name] for name in vars(DEFAULT)}
+    given = {"prime": prime, "prime_file": prime_file, "primes": primes}
+    if len(several := [spelled(name) for name, value in given.items() if value is not None]) > 1:
+        raise UsageError(f"{several[0]} and {several[1]} are both given", "choose one")
+    values = {name: context.params[name] for name in vars(DEFAULT) if name != "prime"}
     values |= {"stop": tuple(stop or ()), "seed": secrets.randbelow(2**32) if seed is None else seed}
     config = SampleConfig(**values)
-    if prime and prime_file:
-        raise UsageError("--prime and --prime-file are both given", "choose one")
+    listed, many = unique or bool(not_in), bool(primes) or len(prime or ()) > 1
+    if not length and (many or listed):
+        raise UsageError("--length is 0", "one sample alone can be without end, and none can be compared")
+    refuse_to_read_stdin_twice([*filter(None, (prime_file, primes, not_in))])
 
     # Numba comes with these: after the options are known to be right
     from ..checkpoint.reading import load
     from ..model.network import arithmetic_note
+    from ..sampling.answers import Known, lines_of
     from ..sampling.sampler import Sampler
-    from ..text import corpus
     from ..text.notes import Notes
-    from .console import explain_compiling, note, stderr
+    from .console import explain_compiling, note
+    from .sample_output import Output, prime_groups, texts_of, write_answers, write_stream
 
     model, notes = load(checkpoint).multiplied_in(dtype), Notes()
     note(arithmetic_note(model.network.config), quiet)
     level = model.vocabulary.level
-    if prime_file:
-        text = corpus.load([prime_file], encoding, level, encoding_errors, notes=notes)
-        config = replace(config, prime=text.vocabulary.decode(text.ids))
-        ends = config.prime.endswith("\n")
-        if ends and not trim_prime and stderr().is_terminal:
-            note(
-                "the prime ends in a line end, and the text begins a line; --trim-prime leaves it out", quiet
-            )
-    elif prime.endswith(r"\n"):
-        note(r"the prime ends in a backslash and an n; a line end is written $'...\n' in bash and zsh", quiet)
-    if trim_prime:
-        config = replace(config, prime=LINE_END.sub("", config.prime))
-    config = replace(config, stop=tuple(unescaped(each, level) for each in config.stop))
+    read = partial(texts_of, encoding=encoding, level=level, errors=encoding_errors, notes=notes)
+    texts = ["".join(read(prime_file))] if prime_file else prime or [""]
+    note(_line_end_note(texts[0], bool(prime_file), trim_prime), quiet)
+    texts = [LINE_END.sub("", each) if trim_prime else each for each in texts]
+    stops = tuple(unescaped(each, level) for each in config.stop)
+    if primes and form == "text" and separator == LINE and "\n" in model.vocabulary:
+        stops += ("\n",)  # an answer is a line
+    config = replace(config, stop=stops, prime=texts[0])
     sampler = Sampler(model, config, logprobs=form == "jsonl")
     if form == "jsonl" and not length and not sampler.stops:
         raise UsageError("--length is 0 and --format jsonl", "name a --stop that can occur")
+    excluded = "".join(read(not_in)) if not_in else ""
     with explain_compiling(quiet):
         sampler.compile_kernels()
+    told = len(list(notes))
     for said in (f"seed {config.seed}", *notes):
         note(said, quiet)
     for each in sampler.dropped:
         note(f"--stop {each!r} has characters that the model does not know, and cannot occur", quiet)
     if sampler.skipped:
         note(f"{sampler.skipped} characters of the prime, which the model does not know, skipped", quiet)
-    if form == "jsonl":
-        write_lines(sampler, {"seed": config.seed, "prime": sampler.prime}, num)
-    else:
-        write_texts(sampler, sampler.prime if echo else "", unescaped(separator, level), num)
-    note(sampler.note, quiet)
+    output = Output(form == "jsonl", echo, unescaped(separator, level), excluded, many)
+    if form == "text" and not (many or listed):
+        write_stream(sampler, output, ended=bool(num > 1 or stop or model.documents))
+        return note(sampler.note, quiet)
+    if listed and not sampler.stops:
+        note("without a --stop a sample is a whole text, which hardly comes twice or is a line", quiet)
+    known = Known(lines_of([excluded]), unique)
+    groups = prime_groups(read(primes), num) if primes else [texts]
+    lacking = write_answers(model, config, groups, known, output)
+    for said in list(notes)[told:]:
+        note(said, quiet)
+    if lacking:
+        raise CharrnnError(
+            f"{lacking} of the samples asked for are missing: the model gave nothing new any more",
+            "ask for fewer, or raise --temp",
+        )
 
 
-def in_order(blocks: Iterable[Block], num: int) -> Iterator[tuple[int, str, list[float], bool]]:
-    """(sample, text, ln p, whether it has ended): the first sample as it is drawn, the others after it."""
-    texts: list[list[str]] = [[] for _ in range(num)]
-    logprobs: list[list[float]] = [[] for _ in range(num)]
-    at = 0
-    for block in blocks:
-        for i in range(at, num):
-            texts[i].append(block.texts[i])
-            logprobs[i] += block.logprobs[i]
-        going_on = False
-        while at < num and not going_on:
-            going_on = not block.ended[at]
-            yield at, "".join(texts[at]), logprobs[at], not going_on
-            texts[at], logprobs[at] = [], []
-            at += not going_on
+def _line_end_note(prime: str, from_file: bool, trimmed: bool) -> str:
+    """What the user should know of the end of a prime, or nothing."""
+    from .console import stderr
 
-
-def write_texts(blocks: Iterable[Block], prime: str, separator: str, num: int) -> None:
-    try:
-        write(prime)
-        for i, text, _, ended in in_order(blocks, num):
-            write(text)
-            if ended and i + 1 < num:
-                write(separator + prime)
-    finally:
-        if sys.stdout.isatty():
-            write("", last=True)
-            write("\n")
-
-
-def write_lines(blocks: Iterable[Block], facts: dict[str, Any], num: int) -> None:
-    """A JSON object for each sample, when it has ended."""
-    texts: list[str] = []
-    logprobs: list[float] = []
-    for i, text, more, ended in in_order(blocks, num):
-        texts.append(text)
-        logprobs += more
-        if ended:
-            line = {"sample": i, **facts, "text": "".join(texts), "logprobs": logprobs}
-            write(json_line(line) + "\n")
-            texts, logprobs = [], []
+    if from_file and prime.endswith("\n") and not trimmed and stderr().is_terminal:
+        return "the prime ends in a line end, and the text begins a line; --trim-prime leaves it out"
+    if not from_file and prime.endswith(r"\n"):
+        return r"the prime ends in a backslash and an n; a line end is written $'...\n' in bash and zsh"
+    return ""

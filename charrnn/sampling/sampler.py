@@ -24,6 +24,7 @@ from .stop_texts import StopBuffer, searchable
 BLOCK = 256  # characters of a sample drawn in one call, at most
 FAST, SLOW = 0.02, 0.04  # seconds of a block below which the next is larger, and above which smaller
 PRIME_CHUNK = 128
+ENDS = {"line": ("\n",), "blank": ("\n\n",)}  # of a document, with which a sample of one ends
 RECENT = 64  # characters that a repeat penalty looks back on
 
 
@@ -35,6 +36,27 @@ def sample(checkpoint: Checkpoint, config: SampleConfig) -> Iterator[str]:
     return (block.texts[0] for block in Sampler(checkpoint, config))
 
 
+def following(checkpoint: Checkpoint, text: str) -> NDArray[np.float64]:
+    """How likely each character of the vocabulary is to follow on a text (V,).
+
+    Errors: TextError for characters that the model never saw; OverflowingModelError.
+    """
+    vocabulary, network = checkpoint.vocabulary, checkpoint.network
+    ids = vocabulary.encode(text).astype(np.int64)
+    if not len(ids) or checkpoint.documents:
+        ids = np.concatenate([np.array([vocabulary.newline or 0]), ids])
+    network.pack(back=False)
+    shard = Shard(network, 1, PRIME_CHUNK)
+    shard.read(ids[:-1])
+    last = ids[None, -1:]
+    shard.score(last, last)
+    found: NDArray[np.float64] = shard.work(1).logits[0, 0].astype(np.float64)  # probabilities, after `score`
+    if not np.isfinite(found).all():
+        raise OverflowingModelError("the text's end", "what it expects")
+    found /= found.sum()
+    return found
+
+
 class Block(NamedTuple):
     """What each sample grew by; one that has ended grows no more."""
 
@@ -44,28 +66,42 @@ class Block(NamedTuple):
 
 
 class Sampler:
-    """`config.num` samples of a model, drawn side by side; iterating draws them, each time the same.
+    """`config.num` samples of a model for each prime, drawn side by side; each iteration draws the same.
 
-    Sample i has its own random numbers, and is the same in any company, on any number of threads and in
-    blocks of any size. Without a prime a model starts as after a newline, or where its text had none,
-    after a character drawn evenly from its vocabulary.
+    Sample i of a prime has its own random numbers, and is the same in any company, on any number of threads
+    and in blocks of any size. Without a prime a model starts as after a newline, or where its text had none,
+    after a character drawn evenly from its vocabulary. Of a model of documents, a sample is one at most.
     """
 
-    def __init__(self, checkpoint: Checkpoint, config: SampleConfig, logprobs: bool = False):
-        """logprobs: whether blocks are to have them.
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        config: SampleConfig,
+        logprobs: bool = False,
+        primes: Sequence[str] | None = None,
+        first: int = 0,
+    ):
+        """logprobs: whether blocks are to have them.  primes: in place of config.prime.
 
+        first: the number of the first sample of each prime.
         Errors: TextError for a prime, or a stop, with characters that the model never saw.
         """
         self.checkpoint, self.config = checkpoint, config
         self.network, self.vocabulary = checkpoint.network, checkpoint.vocabulary
-        self._logprobs = logprobs
-        self._ids = self.vocabulary.encode(config.prime, "the prime", config.unknown)
-        self.prime = self.vocabulary.decode(self._ids)  # as it is read
-        self.skipped = len(config.prime) - len(self.prime)  # of its characters
+        self._logprobs, self._first = logprobs, first
+        given = [config.prime] if primes is None else primes
+        names = ["the prime"] if primes is None else [f"the prime {prime!r}" for prime in primes]
+        self._ids = [
+            self.vocabulary.encode(prime, name, config.unknown)
+            for prime, name in zip(given, names, strict=True)
+        ]
+        self.primes = [self.vocabulary.decode(ids) for ids in self._ids]  # as they are read
+        self.skipped = sum(map(len, given)) - sum(map(len, self.primes))  # of their characters
         self.note = ""  # of iterating, for the user
+        stops = [*config.stop, *ENDS.get(checkpoint.documents, ())]
         self.stops: list[str] = []  # those that can occur, `searchable`
         self.dropped: list[str] = []  # those that cannot
-        for stop in config.stop:
+        for stop in stops:
             ids = self.vocabulary.encode(
                 stop, f"{field('stop')} {stop!r}, which cannot occur,", config.unknown
             )
@@ -76,13 +112,16 @@ class Sampler:
 
     def compile_kernels(self) -> None:
         """Run every kernel once."""
+        prime = next(filter(None, self.primes), "")[:2]
         with suppress(OverflowingModelError):  # told when it is drawn from
-            list(Sampler(self.checkpoint, SampleConfig(length=1, prime=self.prime[:2])))
+            list(Sampler(self.checkpoint, SampleConfig(length=1, prime=prime)))
 
     def __iter__(self) -> Iterator[Block]:
+        """Blocks whose rows are all samples of the first prime, then all of the next."""
         config, size, done = self.config, 1, 0
-        buffers = [StopBuffer(self.vocabulary, self.stops) for _ in range(config.num)]
-        shards, cuts = self._start(), cut(config.num)
+        count = len(self._ids) * config.num
+        buffers = [StopBuffer(self.vocabulary, self.stops) for _ in range(count)]
+        cuts = cut(count)
         team = Team(config.threads, most=len(cuts))
         self.note = team.note
 
@@ -91,6 +130,7 @@ class Sampler:
                 shards[number].draw(size)
 
         try:
+            shards = self._start(team)
             while not all(buffer.ended for buffer in buffers):
                 size = min(size, config.length - done) if config.length else size
                 begun = time.monotonic()
@@ -113,27 +153,52 @@ class Sampler:
         finally:
             team.close()
 
-    def _start(self) -> list[SampleShard]:
-        """All samples, with the prime read but for its last character, which is their next input."""
+    def _start(self, team: Team) -> list[SampleShard]:
+        """All samples, with the primes read but for their last characters, which are their next inputs."""
         self.network.pack(back=False)
-        prime, newline = self._ids, self.vocabulary.newline
-        if not len(prime) and newline is not None:
-            prime = np.array([newline], prime.dtype)
-        state = self._read(prime[:-1])
-        rngs = [np.random.default_rng([self.config.seed, i]) for i in range(self.config.num)]
-        read = [prime[-RECENT:] if len(prime) else rng.integers(len(self.vocabulary), size=1) for rng in rngs]
+        num, newline = self.config.num, self.vocabulary.newline
+        empty: Ids = np.array([] if newline is None else [newline], np.int64)
+        primes = [ids if len(ids) else empty for ids in self._ids]
+        if self.checkpoint.documents:  # each was read after a line end
+            primes = [np.concatenate([empty, ids]) for ids in self._ids]
+        states = np.repeat(self._read([prime[:-1] for prime in primes], team), num, axis=0)
+        rngs = [
+            np.random.default_rng([self.config.seed, self._first + i]) for _ in primes for i in range(num)
+        ]
+        read = [
+            prime[-RECENT:] if len(prime) else rng.integers(len(self.vocabulary), size=1)
+            for prime, rng in zip([prime for prime in primes for _ in range(num)], rngs, strict=True)
+        ]
         shards = []
-        for mine in cut(self.config.num):
+        for mine in cut(len(rngs)):
             rows = SampleShard(self.network, self.config, rngs[mine], self._logprobs)
-            rows.start(read[mine], state)
+            rows.start(read[mine], states[mine])
             shards.append(rows)
         return shards
 
-    def _read(self, ids: Ids) -> Array:
-        """What is carried (1, Layout.carried_size) after `ids`."""
-        reader = Shard(self.network, 1, PRIME_CHUNK)
-        reader.read(ids)
-        return reader.carried
+    def _read(self, texts: Sequence[Ids], team: Team) -> Array:
+        """What is carried (N, Layout.carried_size) after each of the texts, read side by side."""
+        states = np.zeros((len(texts), self.network.layout.carried_size), self.network.flat.dtype)
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        cuts = cut(len(texts))
+
+        def read(number: int) -> None:
+            rows = order[cuts[number]]
+            ends = [len(texts[row]) for row in rows]
+            padded = np.zeros((len(rows), ends[-1]), np.int64)
+            for ids, row in zip(padded, rows, strict=True):
+                ids[: len(texts[row])] = texts[row]
+            shard, at = Shard(self.network, len(rows), PRIME_CHUNK), 0
+            for end in sorted({*ends}):
+                while at < end:
+                    chunk = padded[:, at : min(end, at + PRIME_CHUNK)]
+                    shard.score(chunk, chunk)
+                    at += chunk.shape[1]
+                over = [row for row, length in enumerate(ends) if length == end]
+                states[rows[over]] = shard.carried[over]
+
+        team.each(read, len(cuts))
+        return states
 
 
 def _sound(ids: Ids) -> int:
@@ -168,7 +233,7 @@ class SampleShard:
         )
 
     def start(self, read: Sequence[Ids], state: Array) -> None:
-        """Go on from the last, at most RECENT, ids that each sample read, and the state before the last."""
+        """Go on from the last, at most RECENT, ids that each sample read, and its state before the last."""
         self._shard.carried = state
         self._shard.work(1).ids[...] = [ids[-1] for ids in read]
         for recent, ids in zip(self._recent, read, strict=True):

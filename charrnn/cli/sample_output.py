@@ -1,0 +1,135 @@
+"""Samples on stdout: one as it is drawn, or many, each as a whole."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..checkpoint.checkpoint import Checkpoint
+from ..config import SampleConfig
+from ..errors import TextError
+from ..sampling.answers import Known, Novelty, answers, lines_of
+from ..sampling.sampler import Block, Sampler
+from ..text.files import blocks
+from ..text.notes import Notes
+from ..text.vocabulary import Vocabulary
+from .console import note
+from .output import json_line, write
+
+TOGETHER = 256  # samples drawn side by side: what is read of many primes at once is cut into so many
+EMPTY = Vocabulary.of("")
+
+
+@dataclass(frozen=True)
+class Output:
+    """How samples are written."""
+
+    as_json: bool
+    echo: bool  # the prime before the text
+    separator: str
+    corpus: str  # that samples are compared with; empty: with none
+    numbered: bool  # whether JSON lines say which prime it was
+
+
+def texts_of(path: Path, encoding: str, level: str, errors: str, notes: Notes) -> Iterator[str]:
+    """A file's text, piece by piece as it comes."""
+    vocabulary = Vocabulary.of_bytes() if level == "byte" else EMPTY
+    for points in blocks(path, encoding, level, errors=errors, notes=notes):
+        yield vocabulary.text_of(points)
+
+
+def prime_groups(texts: Iterable[str], num: int) -> Iterator[list[str]]:
+    """Lines to answer together: what has come so far, and not too much of it."""
+    rest = ""
+    for text in texts:
+        whole, end, rest = (rest + text).rpartition("\n")
+        yield from _groups(lines_of([whole + end]), num)
+    yield from _groups(lines_of([rest]), num)
+
+
+def _groups(lines: Iterable[str], num: int) -> Iterator[list[str]]:
+    most, group = max(1, TOGETHER // num), list[str]()
+    for line in lines:
+        group.append(line)
+        if len(group) == most:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def write_answers(
+    model: Checkpoint, config: SampleConfig, groups: Iterable[list[str]], known: Known, output: Output
+) -> int:
+    """The samples of all primes in their order; how many are missing, since nothing new came."""
+    before = missing = 0
+    novelty = Novelty(output.corpus)
+    for group in groups:
+        primes, wrong = _readable(model, config, group, before)
+        missing += len(primes) * config.num
+        for answer in answers(model, config, primes, known, logprobs=output.as_json):
+            missing -= 1
+            if not output.as_json:
+                write((answer.prime if output.echo else "") + answer.text + output.separator)
+                continue
+            line: dict[str, Any] = {"line": before + answer.place + 1} if output.numbered else {}
+            line |= {"sample": answer.sample, "seed": config.seed, "prime": answer.prime, "text": answer.text}
+            if output.corpus:
+                line["longest_copy"] = novelty.longest_copy(answer.prime + answer.text)
+            write(json_line(line | {"logprobs": answer.logprobs}) + "\n")
+        before += len(group)
+        if wrong and not sys.stdin.isatty():
+            raise wrong
+        if wrong:
+            note(str(wrong))
+    if sys.stdout.isatty():
+        write("", last=True)
+    return missing
+
+
+def _readable(
+    model: Checkpoint, config: SampleConfig, primes: list[str], before: int
+) -> tuple[list[str], TextError | None]:
+    """Those before the first that the model cannot read, and what is to be said of that one."""
+    for number, prime in enumerate(primes):
+        try:
+            model.vocabulary.encode(prime, f"the prime of line {before + number + 1}", config.unknown)
+        except TextError as error:
+            return primes[:number], error
+    return primes, None
+
+
+def write_stream(sampler: Sampler, output: Output, ended: bool) -> None:
+    """The samples of one prime, the first as it is drawn.  ended: whether a separator follows the last."""
+    num, prime = sampler.config.num, sampler.primes[0] if output.echo else ""
+    try:
+        write(prime)
+        for i, text, over in in_order(sampler, num):
+            write(text)
+            if over and i + 1 < num:
+                write(output.separator + prime)
+        if ended:
+            write(output.separator)
+    finally:
+        if sys.stdout.isatty():
+            write("", last=True)
+            if not ended:
+                write("\n")
+
+
+def in_order(blocks: Iterable[Block], num: int) -> Iterator[tuple[int, str, bool]]:
+    """(sample, text, whether it has ended): the first sample as it is drawn, the others after it."""
+    texts: list[list[str]] = [[] for _ in range(num)]
+    at = 0
+    for block in blocks:
+        for i in range(at, num):
+            texts[i].append(block.texts[i])
+        going_on = False
+        while at < num and not going_on:
+            going_on = not block.ended[at]
+            yield at, "".join(texts[at]), not going_on
+            texts[at] = []
+            at += not going_on
