@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import UsageError
 from .options import option
 from .output import json_line, visible
+from .settings import toml
 from .sparkline import sparkline
 
 
@@ -18,6 +20,9 @@ def info(
         Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
     ],
     as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    as_toml: Annotated[
+        bool, option("Output", "Print settings for charrnn train --config that train it again.", "--toml")
+    ] = False,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Show what a checkpoint holds: model, vocabulary, parameters, and how it was trained.
@@ -27,7 +32,11 @@ def info(
     from ..checkpoint.reading import load
     from ..model.pytorch import exported_shapes
 
+    if as_json and as_toml:
+        raise UsageError("--json and --toml are both given", "choose one")
     loaded = load(checkpoint)
+    if as_toml:
+        return print(toml(loaded.meta))
     arrays = exported_shapes(loaded.network.layout)
     facts = loaded.meta | {
         "parameters": loaded.network.layout.size,

@@ -33,6 +33,8 @@ COMMANDS = {  # and the modules whose functions of the same name they are
     "selftest": "selftest",
     "bench": "bench",
     "warmup": "warmup",
+    "export": "export",
+    "import": "importing",
 }
 ON_RANKS = ("train", "eval")  # commands that work on several processes; to the others MPI is nothing
 WRONG_USAGE = typer.BadParameter.__mro__[1]  # click's UsageError, inside Typer or not by its version

@@ -11,6 +11,7 @@ import typer
 from .. import cells
 from ..checkpoint.names import RunNames, default, without_ending
 from ..config import (
+    DOCUMENTS,
     DTYPES,
     JOIN,
     LEVELS,
@@ -25,6 +26,7 @@ from ..system.stdio import name_of
 from .dry_run import show
 from .file_checks import refuse_folder, refuse_to_overwrite, refuse_to_read_stdin_twice, seconds
 from .options import encoding_errors_option, fitted_option, option
+from .settings import read
 from .training_run import train as run
 
 MODEL, TRAIN = ModelConfig(), TrainConfig()
@@ -53,6 +55,14 @@ def train(
         bool,
         option("Data", "For lists: first put the lines in an order drawn by the seed.", "--shuffle-lines"),
     ] = TRAIN.shuffle_lines,
+    documents: Annotated[
+        str,
+        option(
+            "Data",
+            "line or blank: each line, or what blank lines part, is a text of its own.",
+            choices=DOCUMENTS,
+        ),
+    ] = TRAIN.documents,
     val_fraction: Annotated[float, option("Data", "The tail that validates; 0: none.")] = TRAIN.val_fraction,
     val: Annotated[Path | None, option("Data", "A text that validates, in place of the tail.")] = None,
     test_fraction: Annotated[
@@ -141,6 +151,10 @@ def train(
     threads: Annotated[
         int, option("Run", "0: all cores this process may use; of MPI's, its share.")
     ] = TRAIN.threads,
+    config: Annotated[
+        Path | None,
+        option("Run", "A TOML file of options, as charrnn info --toml prints; those given here win."),
+    ] = None,
     dry_run: Annotated[
         bool, option("Run", "Show data, model, cost and files; write nothing.", "--dry-run")
     ] = False,
@@ -152,10 +166,15 @@ def train(
     """
     ranks = current()
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}  # type: ignore[union-attr]
-    values = context.params | {"max_time": seconds(max_time)}
+    filed = {name: value for name, value in (read(config) if config else {}).items() if name not in given}
+    given |= filed.keys()
+    values = context.params | filed
+    out, log, val, init_from = (values[name] for name in ("out", "log", "val", "init_from"))
+    values |= {"max_time": seconds(str(values["max_time"]))}
     values = {name: value for name, value in values.items() if value is not None}
     model = ModelConfig(**{name: values[name] for name in vars(MODEL).keys() & values.keys()})
-    config = TrainConfig(**{name: values[name] for name in vars(TRAIN).keys() & values.keys()})
+    training = TrainConfig(**{name: values[name] for name in vars(TRAIN).keys() & values.keys()})
+    cell, level = model.cell, training.level
     kind = f"from-{without_ending(init_from).name}" if init_from else cell + "-bytes" * (level == "byte")
     if out and not ranks.rank:
         refuse_folder(out)  # beside which NAME.npz would stand
@@ -169,7 +188,7 @@ def train(
     from ..training.setup import Request  # NumPy and Numba come with it
 
     request = Request(
-        corpus, model, config, names.best, given, val, init_from, extend_vocab, resume, ranks.size
+        corpus, model, training, names.best, given, val, init_from, extend_vocab, resume, ranks.size
     )
     if dry_run:
         show(request, log, quiet, ranks)

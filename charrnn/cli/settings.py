@@ -1,0 +1,77 @@
+"""Settings of a run in a TOML file: read by `train --config`, printed by `info --toml`."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..config import ModelConfig, TrainConfig, of_type
+from ..errors import UsageError
+from .output import visible
+
+DEFAULTS = asdict(ModelConfig()) | asdict(TrainConfig())
+FILES = ("val", "init_from", "out", "log")
+MACHINE = ("threads",)  # what is the machine's, not the run's
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The fields that a file sets, by name; - and _ are the same.
+
+    Errors: UsageError that names the file, for what is no TOML, no option, or of another type.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"--config {path} cannot be read: {reason}", "name a TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f"--config {path} is no TOML: {error}", "write lines like: batch_size = 16"
+        ) from None
+    values = {name.replace("-", "_"): value for name, value in table.items()}
+    for name, value in values.items():
+        values[name] = _checked(path, name, value)
+    return values
+
+
+def _checked(path: Path, name: str, value: Any) -> Any:
+    if name in FILES:
+        if isinstance(value, str):
+            return Path(value)
+        raise UsageError(f"--config {path}: {name} is {value!r}", "write a name in quotes")
+    if name not in DEFAULTS or name == "schedule_over":
+        raise UsageError(f"--config {path}: there is no option {name}", "see charrnn train --help")
+    try:
+        return of_type(name, value)
+    except UsageError as error:
+        raise UsageError(f"--config {path}: {error}") from None
+
+
+def toml(meta: dict[str, Any]) -> str:
+    """A file that trains a checkpoint's model again, with what it does not say as comments."""
+    training = dict(meta.get("training", {}))
+    if training.pop("schedule_over", "") == "time":
+        training.pop("epochs", None)  # beside which max_time would be a limit alone
+    commands = meta.get("commands") or [meta.get("command", "")]
+    corpus = meta.get("corpus", {})
+    lines = [f"# {visible(str(command))}" for command in commands if command]
+    if corpus.get("chars"):
+        lines.append(
+            f"# a text of {corpus['chars']:,} characters, SHA-256 {visible(corpus.get('sha256', ''))}"
+        )
+    if meta.get("init_sha256"):
+        lines.append("# it began from another model: add init_from")
+    values = {name: value for name, value in (meta["model"] | training).items() if name in DEFAULTS}
+    lines += [f"{name} = {_value(value)}" for name, value in values.items() if name not in MACHINE]
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
