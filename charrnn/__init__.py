@@ -1,26 +1,30 @@
 """charrnn: character-level language models with a recurrent network, trained fast on a CPU.
 
 import charrnn
-model = charrnn.load("x.npz")
+model = charrnn.train("corpus.txt", cell="gru", max_time="5m")  # or charrnn.load("x.npz")
 print(model.sample("Once", length=200, temp=0.8), model.score("Once upon a time").bpc)
+model.save("mine.npz")
+
+`train` shows how it goes; `Run` is the same as an iterator of events. See docs/python.md.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .version import __version__
 
 if TYPE_CHECKING:
     from .api import Model, load
+    from .run import Options, Run, train
 
-__all__ = ["Model", "__version__", "load"]
+__all__ = ["Model", "Options", "Run", "__version__", "load", "train"]
+FOUND_IN = {"load": "api", "Model": "api", "train": "run", "Run": "run", "Options": "run"}
 
 
 def __getattr__(name: str) -> Any:
-    """`load` and `Model`, when first asked for: with them come NumPy and Numba."""
-    if name not in ("load", "Model"):
+    """What is in FOUND_IN, when first asked for: with it come NumPy and Numba."""
+    if name not in FOUND_IN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import api
-
-    return getattr(api, name)
+    return getattr(import_module(f".{FOUND_IN[name]}", __name__), name)

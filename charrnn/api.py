@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .checkpoint import reading
+from .array_types import Array
+from .checkpoint import reading, writing
 from .checkpoint.checkpoint import Checkpoint
-from .config import SampleConfig
-from .errors import UsageError, field
+from .config import SCORED_UNKNOWN, ModelConfig, SampleConfig, one_of, symbol
+from .errors import TextError, UsageError, field
 from .inspection.explanation import TOP, Explanation, explain
 from .inspection.gradient_over_lag import GradientOverLag, gradient_over_lag
+from .inspection.page_file import write as write_page
+from .model.network import Network
 from .parallel.threads import Team
-from .sampling.sampler import sample
+from .sampling.answers import Known, answers
+from .sampling.sampler import following, sample
 from .scoring.metrics import Metrics, Predictions, Tally
 from .scoring.reader import Reader, score_lines
+from .scoring.texts import UNSEEN
+from .text.blocks import ends
+from .text.vocabulary import Vocabulary, code_points, to_bytes
 
 DEFAULT = SampleConfig()
 
@@ -28,11 +37,44 @@ def load(path: str | Path) -> Model:
 
 
 class Model:
-    """A checkpoint that draws and scores text, with the figures of the command line."""
+    """A trained model: it samples and scores text, with the results of the command line."""
 
     def __init__(self, source: Checkpoint, threads: int = 0):
         """threads: 0 means every core this process may use."""
-        self.checkpoint, self._team = source, Team(threads)
+        self.checkpoint, self._team, self._threads = source, Team(threads), threads
+
+    def __repr__(self) -> str:
+        """For example: <charrnn.Model lstm, 2 x 256 units, 898,465 parameters, 65 characters>"""
+        network, vocabulary = self.checkpoint.network, self.checkpoint.vocabulary
+        of = network.config
+        return (
+            f"<charrnn.Model {of.cell}, {of.num_layers} x {of.hidden_size} units, "
+            f"{network.layout.size:,} parameters, {len(vocabulary)} {symbol(vocabulary.level)}s>"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """For process pools: the model without its threads, which each process starts for itself."""
+        source = self.checkpoint
+        return _again, (
+            source.network.config,
+            source.network.flat,
+            source.vocabulary,
+            source.meta,
+            self._threads,
+        )
+
+    @property
+    def characters(self) -> list[str]:
+        """Those that it knows, in the order of `next_probabilities`."""
+        vocabulary = self.checkpoint.vocabulary
+        return vocabulary.characters(vocabulary.points)
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file that `load` and the command line read, whole or not at all.
+
+        Errors: CheckpointError.
+        """
+        writing.save(Path(path), self.checkpoint)
 
     def sample(
         self,
@@ -45,34 +87,87 @@ class Model:
         min_p: float = DEFAULT.min_p,
         repeat_penalty: float = DEFAULT.repeat_penalty,
         stop: Iterable[str] = DEFAULT.stop,
-        seed: int = DEFAULT.seed,
+        unknown: str = DEFAULT.unknown,
+        echo: bool = True,
+        seed: int | None = None,
     ) -> str:
-        """`length` characters that go on from `prime`, which is not among them; `stop` may end it earlier.
+        """`prime` and up to `length` characters that go on from it; `stop` may end them earlier.
 
-        Errors: TextError for a prime with characters that the model never saw; UsageError; and
-        OverflowingModelError.
+        echo: whether the prime is among them.  seed: by default a new one each time.
+        Errors: TextError for a prime with characters that the model never saw, unless `unknown` is "skip";
+        UsageError; and OverflowingModelError.
         """
-        config = SampleConfig(
-            length, temp, top_k, top_p, min_p, repeat_penalty, prime, tuple(stop), seed=seed
-        )
+        rules: dict[str, Any] = {"temp": temp, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+        rules |= {"repeat_penalty": repeat_penalty, "stop": stop, "unknown": unknown}
+        rules |= {"length": length, "seed": seed}
+        (text,) = self.sample_many([prime], echo=echo, **rules)
+        return text
+
+    def sample_many(
+        self,
+        primes: Iterable[str],
+        *,
+        num: int = DEFAULT.num,
+        length: int = DEFAULT.length,
+        temp: float = DEFAULT.temp,
+        top_k: int = DEFAULT.top_k,
+        top_p: float = DEFAULT.top_p,
+        min_p: float = DEFAULT.min_p,
+        repeat_penalty: float = DEFAULT.repeat_penalty,
+        stop: Iterable[str] = DEFAULT.stop,
+        unknown: str = DEFAULT.unknown,
+        echo: bool = True,
+        unique: bool = False,
+        not_in: Iterable[str] = (),
+        seed: int | None = None,
+    ) -> list[str]:
+        """`num` samples of each prime, one prime after the other; all are drawn side by side.
+
+        Each is the text that `sample` gives for its prime and seed, alone (of several, the first).
+        unique, not_in: no sample twice, and none of these; there are fewer where the model gives no more.
+        Errors: as `sample`.
+        """
         if not length:
             raise UsageError(f"{field('length')} is 0", "text without end comes from stream")
-        return "".join(self.stream(config))
+        config = SampleConfig(
+            *(length, temp, top_k, top_p, min_p, repeat_penalty, "", tuple(stop), unknown, num),
+            seed=secrets.randbelow(2**32) if seed is None else seed,
+            threads=self._threads,
+        )
+        found = answers(self.checkpoint, config, [*primes], Known(not_in, unique))
+        return [(answer.prime if echo else "") + answer.text for answer in found]
 
     def stream(self, config: SampleConfig) -> Iterator[str]:
         """Text as it is drawn, in constant memory; a length of 0 never ends.  Errors: as `sample`."""
         return sample(self.checkpoint, config)
 
-    def score(self, text: str) -> Metrics:
+    def next_probabilities(self, text: str) -> NDArray[np.float64]:
+        """How likely the model takes each of `characters` to follow on a text (V,).
+
+        Errors: TextError for unknown characters; OverflowingModelError.
+        """
+        return following(self.checkpoint, text)
+
+    def score(self, text: str, unknown: str = "error") -> Metrics:
         """Loss in nats, bits, perplexity, accuracy, of all characters but the first, which nothing precedes.
+
+        A model that was trained on documents reads each from its beginning, after a line end.
+
+        unknown: what to do with characters that the model never saw: "error", "skip", or "score", which
+        charges each as one of Unicode's, 20 bits.
+        Errors: TextError for such characters, and for a text without two others; OverflowingModelError.
+        """
+        tally = Tally().add(self._read(text, unknown))
+        if not tally.chars:
+            raise TextError(f"the text has {len(text)} characters", "scoring needs at least 2")
+        return tally.metrics
+
+    def nats(self, text: str) -> NDArray[np.float64]:
+        """-ln p of each character (len(text),), NaN for the first; of each byte for a model of bytes.
 
         Errors: TextError for characters that the model never saw; OverflowingModelError.
         """
-        return Tally().add(self._read(text)).metrics
-
-    def nats(self, text: str) -> NDArray[np.float64]:
-        """-ln p of each character (len(text),), NaN for the first; of each byte for a model of bytes."""
-        return self._read(text).nats
+        return self._read(text, "error").nats
 
     def score_lines(self, lines: Iterable[str]) -> list[Metrics]:
         """The score of each text on its own, read after a newline; many at once are fast."""
@@ -92,15 +187,40 @@ class Model:
             self.checkpoint.network, self.checkpoint.vocabulary.encode(text), lags, positions
         )
 
-    def explain(self, text: str, top: int = TOP) -> Explanation:
+    def explain(self, text: str, top: int = TOP, page: str | Path | None = None) -> Explanation:
         """What the model does at each character: its bits and guesses, its units, and what these track.
 
-        Errors: TextError for unknown characters, and for fewer than 2 or more than 20,000; UsageError.
+        page: a file for the page that shows it in a browser.
+        Errors: TextError for unknown characters, and for fewer than 2 or more than 20,000; OSError.
         """
-        return explain(self.checkpoint, self.checkpoint.vocabulary.encode(text), top=top)
+        explained = explain(self.checkpoint, self.checkpoint.vocabulary.encode(text), top=top)
+        if page is not None:
+            write_page(explained, Path(page))
+        return explained
 
-    def _read(self, text: str) -> Predictions:
-        ids = self.checkpoint.vocabulary.encode(text)
-        predictions = Reader(self.checkpoint.network, self._team).read(ids)
+    def _read(self, text: str, unknown: str) -> Predictions:
+        """Of each character, or byte; what was skipped has none."""
+        one_of("unknown", unknown, SCORED_UNKNOWN)
+        vocabulary, network = self.checkpoint.vocabulary, self.checkpoint.network
+        if unknown == "error":
+            vocabulary.encode(text)
+        points = code_points(text) if vocabulary.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
+        known = np.isin(points, vocabulary.points)
+        ids, newline, kind = vocabulary.ids_of(points[known]), vocabulary.newline, self.checkpoint.documents
+        if kind and newline is not None:
+            texts = np.split(ids, np.cumsum(known)[ends(points, ord("\n"), kind) - 1])
+            found = Predictions.joined(score_lines(network, texts, newline, self._team))
+        else:
+            found = Reader(network, self._team).read(ids)
+        predictions = Predictions.unknown(len(points))
+        predictions.nats[known], predictions.correct[known] = found
         predictions.refuse_overflow()
+        if unknown == "score":
+            predictions.nats[~known] = UNSEEN
         return predictions
+
+
+def _again(
+    config: ModelConfig, flat: Array, vocabulary: Vocabulary, meta: dict[str, Any], threads: int
+) -> Model:
+    return Model(Checkpoint(Network(config, len(vocabulary), flat), vocabulary, meta), threads)

@@ -47,7 +47,8 @@ def test_the_sums_that_were_held_out_are_right(figures):
     model = charrnn.load(FOLDER / "sums.npz")
     lines = (ROOT / "corpora" / "sums_test.txt").read_text().splitlines()
     asked = [line.partition("=") for line in lines]
-    right = sum(model.sample(f"{sum_}=", length=4, temp=0, stop=["\n"]) == told for sum_, _, told in asked)
+    said = model.sample_many([f"{each[0]}=" for each in asked], length=4, temp=0, stop=["\n"], echo=False)
+    right = sum(answer == told for answer, (_, _, told) in zip(said, asked, strict=True))
     share = 100 * right / len(asked)
     assert share >= 95
     assert share == pytest.approx(figures["sums"], abs=0.3)

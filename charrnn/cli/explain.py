@@ -84,18 +84,17 @@ def explain(
 
 def write_page(explained: Explanation, out: Path, quiet: bool) -> int:
     """The page into a file or, for -, to stdout; its size in bytes."""
+    from ..inspection import page_file
     from ..inspection.page import render
     from ..inspection.page_data import data
-    from ..system.atomic import replacing
     from .console import note
 
-    page = render(data(explained))
     if out == STDIO:
+        page = render(data(explained))
         write(page)
-    else:
-        lacking: set[str] = set()
-        with replacing(out, lacking) as file:
-            file.write(page.encode())
-        for text in sorted(lacking):
-            note(text, quiet)
-    return len(page.encode())
+        return len(page.encode())
+    lacking: set[str] = set()
+    size = page_file.write(explained, out, lacking)
+    for text in sorted(lacking):
+        note(text, quiet)
+    return size

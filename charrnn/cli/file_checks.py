@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..checkpoint.names import RunNames
-from ..errors import CharrnnError, UsageError
+from ..errors import CharrnnError, UsageError, field
 from ..system.stdio import STDIO
 
 
@@ -17,7 +17,7 @@ def seconds(text: str) -> float:
     try:
         return float(number) * unit
     except ValueError:
-        raise UsageError(f"--max-time is {text!r}", "write for example 90s, 10m or 2h") from None
+        raise UsageError(f"{field('max_time')} is {text!r}", "write for example 90s, 10m or 2h") from None
 
 
 def refuse_to_read_stdin_twice(inputs: Sequence[Path]) -> None:
