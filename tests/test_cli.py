@@ -313,9 +313,9 @@ def test_every_option_is_explained_and_every_command_has_an_example_that_parses(
 
 
 def test_every_command_of_the_readme_parses():
-    parts = re.split(r"\n|&&|\|", "\n".join(blocks(README, "")))
-    lines = [part for part in parts if part.strip().startswith("charrnn ")]
-    assert len(lines) >= len(COMMANDS)
+    parts = re.split(r"\n|&&|\|", "\n".join(blocks(README, "", "sh")))
+    lines = [part.partition(" #")[0] for part in parts if part.strip().startswith("charrnn ")]
+    assert len(lines) >= 8
     for line in lines:
         parse(line)
 

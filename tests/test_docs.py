@@ -91,10 +91,12 @@ def test_the_table_of_hosts_is_what_the_model_says():
     assert f"\n\n{printed('docs/mpi.py')}\n" in page, "put in what python docs/mpi.py prints"
 
 
-def test_the_readme_loads_a_checkpoint_into_pytorch(monkeypatch):
+def test_a_page_loads_a_checkpoint_into_pytorch(monkeypatch):
     """The block of Python that says how."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    blocks = re.findall(r"^( *)```python\n(.*?)```", (ROOT / "README.md").read_text(), re.M | re.S)
+    blocks = re.findall(
+        r"^( *)```python\n(.*?)```", (ROOT / "docs" / "checkpoints.md").read_text(), re.M | re.S
+    )
     (block,) = (textwrap.dedent(body) for _, body in blocks if "torch" in body)
     monkeypatch.chdir(ROOT)
     exec(block, {})  # load_state_dict is strict: names and shapes
@@ -120,7 +122,7 @@ def test_the_page_of_checkpoints_reads_and_writes_one(monkeypatch, tmp_path, cap
     source = (ROOT / "checkpoints" / "fables.npz").read_bytes()
     (tmp_path / "checkpoints" / "fables.npz").write_bytes(source)
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    (block,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "savez" in block)
     exec(block.replace("dict(numpy.load", "opened(numpy.load"), {"opened": opened})
     old, new = (load(Path("checkpoints", name)) for name in ("fables.npz", "shuns-q.npz"))
     assert capsys.readouterr().out == f"lstm {len(old.vocabulary)}\n"
@@ -132,3 +134,17 @@ def opened(file: np.lib.npyio.NpzFile) -> dict[str, np.ndarray]:
     """As dict, and closed at once: an open file is a warning."""
     with file:
         return dict(file)
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {*re.findall(r"\]\((\w[\w-]*\.md)\)", index)} == pages
+
+
+def test_the_readme_is_short_and_has_room_for_its_figures():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    for page, names in (("README.md", ["speed"]), ("docs/speed.md", ["when", "table"])):
+        places = re.findall(r"<!-- figures (\w+) -->\n(.*?)<!-- end -->", (ROOT / page).read_text(), re.S)
+        assert [name for name, _ in places] == names and all(text.strip() for _, text in places)
