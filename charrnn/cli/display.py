@@ -109,7 +109,7 @@ class Narrator:
             case Resumed():
                 self.console.print(f"going on from {event.path}, step {event.step}")
             case Skipped():
-                self.console.print(f"step {event.step} was not learned: its loss is {event.loss:.4g}")
+                self.console.print(f"step {event.step} was skipped: its loss is {event.loss:.4g}")
             case Saved():
                 for text in event.notes:
                     note(text)

@@ -36,7 +36,7 @@ def plot(
     force: Annotated[bool, option("Picture", "Overwrite an existing picture.", "--force")] = False,
     quiet: Annotated[bool, option("Picture", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Draw the learning curves of training runs: bits per character, in training and validation.
+    """Plot the learning curves of training runs: bits per character, in training and validation.
 
     Example: charrnn plot checkpoints/fables-rnn.jsonl checkpoints/fables-gru.jsonl -o curves.svg
     """

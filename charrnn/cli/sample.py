@@ -27,7 +27,7 @@ def sample(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
     ],
-    length: Annotated[int, option("Text", "Characters to draw; 0: without end.")] = DEFAULT.length,
+    length: Annotated[int, option("Text", "Characters to sample; 0: without end.")] = DEFAULT.length,
     prime: Annotated[
         list[str] | None, option("Text", "Text to go on from; given again, another sample of its own.")
     ] = None,
@@ -54,10 +54,8 @@ def sample(
         list[str] | None,
         option("Text", r"End before this text; repeatable. \n \t \r \0 \\ \xNN \uNNNN are read."),
     ] = None,
-    num: Annotated[int, option("Text", "Samples of each prime, drawn side by side.")] = DEFAULT.num,
-    unique: Annotated[
-        bool, option("Text", "No sample twice: others are drawn in its place.", "--unique")
-    ] = False,
+    num: Annotated[int, option("Text", "Samples of each prime, side by side.")] = DEFAULT.num,
+    unique: Annotated[bool, option("Text", "No sample twice: others take its place.", "--unique")] = False,
     not_in: Annotated[
         Path | None,
         option("Text", "None that is a line of this text; JSON lines tell what is copied from it."),
@@ -76,7 +74,7 @@ def sample(
         float, option("Choice", "Above 1: characters among the last 64 are less likely; below 1: more.")
     ] = DEFAULT.repeat_penalty,
     seed: Annotated[
-        int | None, option("Choice", "The same seed draws the same text; by default a new one.")
+        int | None, option("Choice", "The same seed gives the same text; by default a new one.")
     ] = None,
     echo: Annotated[bool, option("Output", "Show the prime before the text.")] = True,
     separator: Annotated[
@@ -94,7 +92,7 @@ def sample(
     threads: Annotated[int, option("Run", "0: every core this process may use.")] = DEFAULT.threads,
     quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Draw text from a model, character by character, to stdout.
+    """Sample text from a model, character by character, to stdout.
 
     Example: charrnn sample ckpt.npz --temp 0.8 --prime "ROMEO:" | head -n 20
     """

@@ -53,7 +53,7 @@ def train(
     level: Annotated[str, option("Data", "char or byte: what is predicted.", choices=LEVELS)] = TRAIN.level,
     shuffle_lines: Annotated[
         bool,
-        option("Data", "For lists: first put the lines in an order drawn by the seed.", "--shuffle-lines"),
+        option("Data", "For lists: shuffle the lines first, by the seed.", "--shuffle-lines"),
     ] = TRAIN.shuffle_lines,
     documents: Annotated[
         str,
