@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .array_types import Array
 from .checkpoint import reading, writing
 from .checkpoint.checkpoint import Checkpoint
-from .config import SCORED_UNKNOWN, ModelConfig, SampleConfig, one_of, symbol
+from .config import EvalConfig, ModelConfig, SampleConfig, symbol
 from .errors import TextError, UsageError, field
 from .inspection.explanation import TOP, Explanation, explain
 from .inspection.gradient_over_lag import GradientOverLag, gradient_over_lag
@@ -23,12 +23,22 @@ from .parallel.threads import Team
 from .sampling.answers import Known, answers
 from .sampling.sampler import following, sample
 from .scoring.metrics import Metrics, Predictions, Tally
-from .scoring.reader import Reader, score_lines
-from .scoring.texts import UNSEEN
-from .text.blocks import ends
-from .text.vocabulary import Vocabulary, code_points, to_bytes
+from .scoring.reader import score_lines
+from .scoring.texts import TextScorer
+from .text.vocabulary import Vocabulary
 
-DEFAULT = SampleConfig()
+
+class Choice(TypedDict, total=False):
+    """How characters are chosen, and when that ends, as on the command line: docs/options.md."""
+
+    length: int  # 1000
+    temp: float  # 1; 0: always the most likely character
+    top_k: int  # only so many of the most likely; 0: off
+    top_p: float  # only the most likely that together reach this share; 1: off
+    min_p: float  # only those at least this share as likely as the most likely; 0: off
+    repeat_penalty: float  # factor of ln p of the characters read last; 1: off
+    stop: Iterable[str]  # texts that end a sample
+    unknown: str  # characters of prime and stop that the model does not know: error or skip
 
 
 def load(path: str | Path) -> Model:
@@ -77,49 +87,27 @@ class Model:
         writing.save(Path(path), self.checkpoint)
 
     def sample(
-        self,
-        prime: str = DEFAULT.prime,
-        *,
-        length: int = DEFAULT.length,
-        temp: float = DEFAULT.temp,
-        top_k: int = DEFAULT.top_k,
-        top_p: float = DEFAULT.top_p,
-        min_p: float = DEFAULT.min_p,
-        repeat_penalty: float = DEFAULT.repeat_penalty,
-        stop: Iterable[str] = DEFAULT.stop,
-        unknown: str = DEFAULT.unknown,
-        echo: bool = True,
-        seed: int | None = None,
+        self, prime: str = "", *, echo: bool = True, seed: int | None = None, **choice: Unpack[Choice]
     ) -> str:
         """`prime` and up to `length` characters that go on from it; `stop` may end them earlier.
 
-        echo: whether the prime is among them.  seed: by default a new one each time.
+        echo: whether the prime is among them.  seed: by default a new one each time.  choice: see `Choice`.
         Errors: TextError for a prime with characters that the model never saw, unless `unknown` is "skip";
         UsageError; and OverflowingModelError.
         """
-        rules: dict[str, Any] = {"temp": temp, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-        rules |= {"repeat_penalty": repeat_penalty, "stop": stop, "unknown": unknown}
-        rules |= {"length": length, "seed": seed}
-        (text,) = self.sample_many([prime], echo=echo, **rules)
+        (text,) = self.sample_many([prime], echo=echo, seed=seed, **choice)
         return text
 
     def sample_many(
         self,
         primes: Iterable[str],
         *,
-        num: int = DEFAULT.num,
-        length: int = DEFAULT.length,
-        temp: float = DEFAULT.temp,
-        top_k: int = DEFAULT.top_k,
-        top_p: float = DEFAULT.top_p,
-        min_p: float = DEFAULT.min_p,
-        repeat_penalty: float = DEFAULT.repeat_penalty,
-        stop: Iterable[str] = DEFAULT.stop,
-        unknown: str = DEFAULT.unknown,
+        num: int = 1,
         echo: bool = True,
         unique: bool = False,
         not_in: Iterable[str] = (),
         seed: int | None = None,
+        **choice: Unpack[Choice],
     ) -> list[str]:
         """`num` samples of each prime, one prime after the other; all are drawn side by side.
 
@@ -127,14 +115,16 @@ class Model:
         unique, not_in: no sample twice, and none of these; there are fewer where the model gives no more.
         Errors: as `sample`.
         """
-        if not length:
+        primes = [primes] if isinstance(primes, str) else [*primes]
+        if odd := [prime for prime in primes if not isinstance(prime, str)]:
+            raise UsageError(f"{field('prime')} is {odd[0]!r}", "it is a text; several are for sample_many")
+        values: dict[str, Any] = {**choice, "num": num, "threads": self._threads}
+        values |= {"stop": tuple(choice.get("stop", ()))}
+        values |= {"seed": secrets.randbelow(2**32) if seed is None else seed}
+        config = SampleConfig(**values)
+        if not config.length:
             raise UsageError(f"{field('length')} is 0", "text without end comes from stream")
-        config = SampleConfig(
-            *(length, temp, top_k, top_p, min_p, repeat_penalty, "", tuple(stop), unknown, num),
-            seed=secrets.randbelow(2**32) if seed is None else seed,
-            threads=self._threads,
-        )
-        found = answers(self.checkpoint, config, [*primes], Known(not_in, unique))
+        found = answers(self.checkpoint, config, primes, Known(not_in, unique))
         return [(answer.prime if echo else "") + answer.text for answer in found]
 
     def stream(self, config: SampleConfig) -> Iterator[str]:
@@ -199,25 +189,7 @@ class Model:
         return explained
 
     def _read(self, text: str, unknown: str) -> Predictions:
-        """Of each character, or byte; what was skipped has none."""
-        one_of("unknown", unknown, SCORED_UNKNOWN)
-        vocabulary, network = self.checkpoint.vocabulary, self.checkpoint.network
-        if unknown == "error":
-            vocabulary.encode(text)
-        points = code_points(text) if vocabulary.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
-        known = np.isin(points, vocabulary.points)
-        ids, newline, kind = vocabulary.ids_of(points[known]), vocabulary.newline, self.checkpoint.documents
-        if kind and newline is not None:
-            texts = np.split(ids, np.cumsum(known)[ends(points, ord("\n"), kind) - 1])
-            found = Predictions.joined(score_lines(network, texts, newline, self._team))
-        else:
-            found = Reader(network, self._team).read(ids)
-        predictions = Predictions.unknown(len(points))
-        predictions.nats[known], predictions.correct[known] = found
-        predictions.refuse_overflow()
-        if unknown == "score":
-            predictions.nats[~known] = UNSEEN
-        return predictions
+        return TextScorer(self.checkpoint, EvalConfig(unknown=unknown), self._team).text(text)
 
 
 def _again(

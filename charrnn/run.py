@@ -74,6 +74,18 @@ class Options(TypedDict, total=False):
     threads: int
 
 
+class Asked(Options, total=False):
+    """All that a run can be asked for: see `Run`."""
+
+    text: str | None
+    out: str | Path | None
+    val: str | Path | None
+    init_from: str | Path | None
+    resume: bool
+    extend_vocab: bool
+    force: bool
+
+
 class Run:
     """A training run: iterating trains, and yields what happens (charrnn.training.events).
 
@@ -180,38 +192,21 @@ class Run:
 def train(
     corpus: Files = (),
     *,
-    text: str | None = None,
-    out: str | Path | None = None,
-    val: str | Path | None = None,
-    init_from: str | Path | None = None,
-    resume: bool = False,
-    extend_vocab: bool = True,
-    force: bool = False,
     show: bool = True,
     on_event: Callable[[Event], None] = lambda event: None,
-    **options: Unpack[Options],
+    **asked: Unpack[Asked],
 ) -> Model:
     """Train a model, and show how it goes, on a terminal or in a notebook.
 
         model = charrnn.train("corpus.txt", cell="gru", max_time="5m")
         print(model.sample("Once", temp=0.8))
 
-    show: progress on stderr.  on_event: called with all that happens.  All else: see `Run`.
+    show: progress on stderr.  on_event: called with all that happens.  asked: see `Run`.
     Ctrl-C ends it after the current step; the model is then what was reached.
     """
-    run = Run(
-        corpus,
-        text=text,
-        out=out,
-        val=val,
-        init_from=init_from,
-        resume=resume,
-        extend_vocab=extend_vocab,
-        force=force,
-        **options,
-    )
-    for text_ in run.notes:
-        note(text_, not show)
+    run = Run(corpus, **asked)
+    for text in run.notes:
+        note(text, not show)
     with display(not show, run.sample) as shown:
         for event in run:
             shown(event)

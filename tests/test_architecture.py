@@ -45,7 +45,7 @@ LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in room
 LIBRARIES = {
     "numba": ("kernels/",),
     "llvmlite": tuple(
-        f"kernels/{name}.py" for name in ("compiler", "cache", "elementary", "sums", "tile", "amx", "lanes")
+        f"kernels/{name}.py" for name in ("compiler", "cache", "emit", "sums", "tile", "amx", "lanes")
     ),
     "typer": ("cli/",),
     "rich": ("cli/",),

@@ -198,4 +198,6 @@ def test_an_existing_file_and_another_ending_are_refused(tmp_path: Path):
     save(tmp_path / "m.npz", model("lstm"))
     assert "neither .safetensors nor .onnx" in run("export", "m.npz", "m.pt", cwd=tmp_path).err
     (tmp_path / "x.onnx").touch()
-    assert run("export", "m.npz", "x.onnx", cwd=tmp_path).code == 2 and not (tmp_path / "x.onnx").read_bytes()
+    done = run("export", "m.npz", "x.onnx", cwd=tmp_path)
+    assert done.code == 2 and "choose another name, or --force" in done.err
+    assert not (tmp_path / "x.onnx").read_bytes()

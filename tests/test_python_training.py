@@ -16,8 +16,10 @@ import pytest
 from program import TEXT, UNIX, run
 
 import charrnn
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.api import Choice
+from charrnn.config import ModelConfig, SampleConfig, TrainConfig
 from charrnn.errors import CharrnnError, TextError, UsageError
+from charrnn.run import Asked
 
 pytest_plugins = ["trained"]
 SMALL = {
@@ -35,8 +37,13 @@ def test_every_option_of_the_command_line_is_one():
     of_configs = {field.name for config in (ModelConfig, TrainConfig) for field in fields(config)}
     assert {*charrnn.Options.__annotations__} == of_configs - {"schedule_over"}
     shared = {"corpus", "text", "out", "val", "init_from", "resume", "extend_vocab", "force"}
-    for of in (charrnn.train, charrnn.Run):
-        assert shared <= {*inspect.signature(of).parameters}
+    assert shared <= {*inspect.signature(charrnn.Run).parameters}
+    assert shared - {"corpus"} == {*Asked.__annotations__} - {*charrnn.Options.__annotations__}
+
+
+def test_every_way_to_choose_characters_is_one():
+    """But for what the methods have as arguments of their own."""
+    assert {*Choice.__annotations__} == {*vars(SampleConfig())} - {"prime", "num", "seed", "threads"}
 
 
 def test_a_model_is_that_of_the_command(trained, capsys):
@@ -132,6 +139,13 @@ def test_sampling_agrees_with_the_command(trained):
     assert many[0] == model.sample("Was", length=9, seed=4) and many[2] == model.sample(
         "It", length=9, seed=4
     )
+
+
+def test_a_prime_is_a_text(trained):
+    model = charrnn.load(trained.checkpoint)
+    with pytest.raises(UsageError, match="several are for sample_many"):
+        model.sample(["Was", "It"])
+    assert len(model.sample_many("Was", length=2)) == 1
 
 
 def test_scores_agree_with_the_command(trained):

@@ -90,7 +90,11 @@ def _meta(file: IO[bytes], member: npz.Member) -> dict[str, Any]:
 def _vocabulary(file: IO[bytes], member: npz.Member, level: str) -> Vocabulary:
     if member.dtype != "<u4" or len(member.shape) != 1 or not 0 < member.shape[0] <= CODE_POINTS:
         raise ValueError(f"its vocabulary is {member.dtype} {member.shape}")
-    points = npz.read(file, member)
+    return vocabulary_of(npz.read(file, member), level)
+
+
+def vocabulary_of(points: Array, level: str) -> Vocabulary:
+    """Errors: ValueError unless these code points, or bytes (N,), are those of a vocabulary."""
     surrogates = (points >= 0xD800) & (points <= 0xDFFF)
     if not (points[1:] > points[:-1]).all() or points[-1] >= CODE_POINTS or surrogates.any():
         raise ValueError("its vocabulary is not a sorted list of code points")

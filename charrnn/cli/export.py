@@ -31,6 +31,6 @@ def export(
     writers = {".safetensors": safetensors_file.write, ".onnx": onnx_graph.write}
     if out.suffix not in writers:
         raise UsageError(f"{out} ends in neither .safetensors nor .onnx", "choose one of the two")
-    refuse_output(out, [checkpoint], force)
+    refuse_output(out, [checkpoint], force, "name")
     writers[out.suffix](out, load(checkpoint))
     note(f"{out}: {out.stat().st_size:,} bytes", quiet)

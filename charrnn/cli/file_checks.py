@@ -57,15 +57,15 @@ def same(a: Path, b: Path) -> bool:
     return a.resolve() == b.resolve() or (a.exists() and b.exists() and a.samefile(b))
 
 
-def refuse_output(out: Path, inputs: Sequence[Path], force: bool) -> None:
+def refuse_output(out: Path, inputs: Sequence[Path], force: bool, option: str = "--out") -> None:
     """Errors: UsageError if a result would replace what is read, or, without `force`, an older one."""
-    refuse_folder(out)
+    refuse_folder(out, option)
     if out.exists() and not out.is_file():
-        raise UsageError(f"{out} is no ordinary file", "choose another --out")
+        raise UsageError(f"{out} is no ordinary file", f"choose another {option}")
     if any(same(out, read) for read in inputs):
-        raise UsageError(f"{out} is read by this command", "choose another --out")
+        raise UsageError(f"{out} is read by this command", f"choose another {option}")
     if out.exists() and not force:
-        raise UsageError(f"{out} exists", "choose another --out, or --force to overwrite it")
+        raise UsageError(f"{out} exists", f"choose another {option}, or --force to overwrite it")
 
 
 def make_folder(folder: Path, options: str = "--out or --log") -> None:

@@ -39,7 +39,7 @@ def importing(
     from ..exchange.importing import read
     from .console import note
 
-    refuse_output(out, [source], force)
+    refuse_output(out, [source], force, "name")
     checkpoint = read(source, vocab, cell)
     save(out, checkpoint)
     config = checkpoint.network.config

@@ -34,7 +34,10 @@ def sample(
     prime_file: Annotated[Path | None, option("Text", "A file to go on from; - is stdin.")] = None,
     primes: Annotated[
         Path | None,
-        option("Text", "A file with a prime on each line; - is stdin, answered as lines come."),
+        option(
+            "Text",
+            "A file with a prime on each line, each answered by a line; - is stdin, answered as lines come.",
+        ),
     ] = None,
     trim_prime: Annotated[
         bool,
@@ -147,7 +150,10 @@ def sample(
         write_stream(sampler, output, ended=bool(num > 1 or stop or model.documents))
         return note(sampler.note, quiet)
     if listed and not sampler.stops:
-        note("without a --stop a sample is a whole text, which hardly comes twice or is a line", quiet)
+        note(
+            r"no --stop: whole texts are compared; for a list of lines add --stop '\n'",
+            quiet,
+        )
     known = Known(lines_of([excluded]), unique)
     groups = prime_groups(read(primes), num) if primes else [texts]
     lacking = write_answers(model, config, groups, known, output)

@@ -11,8 +11,8 @@ from typing import Any
 from ..checkpoint.checkpoint import Checkpoint
 from ..config import SampleConfig
 from ..errors import TextError
-from ..sampling.answers import Known, Novelty, answers, lines_of
-from ..sampling.sampler import Block, Sampler
+from ..sampling.answers import Known, Novelty, answers, in_order, lines_of
+from ..sampling.sampler import Sampler
 from ..text.files import blocks
 from ..text.notes import Notes
 from ..text.vocabulary import Vocabulary
@@ -107,7 +107,7 @@ def write_stream(sampler: Sampler, output: Output, ended: bool) -> None:
     num, prime = sampler.config.num, sampler.primes[0] if output.echo else ""
     try:
         write(prime)
-        for i, text, over in in_order(sampler, num):
+        for i, text, _, over in in_order(sampler):
             write(text)
             if over and i + 1 < num:
                 write(output.separator + prime)
@@ -118,18 +118,3 @@ def write_stream(sampler: Sampler, output: Output, ended: bool) -> None:
             write("", last=True)
             if not ended:
                 write("\n")
-
-
-def in_order(blocks: Iterable[Block], num: int) -> Iterator[tuple[int, str, bool]]:
-    """(sample, text, whether it has ended): the first sample as it is drawn, the others after it."""
-    texts: list[list[str]] = [[] for _ in range(num)]
-    at = 0
-    for block in blocks:
-        for i in range(at, num):
-            texts[i].append(block.texts[i])
-        going_on = False
-        while at < num and not going_on:
-            going_on = not block.ended[at]
-            yield at, "".join(texts[at]), not going_on
-            texts[at] = []
-            at += not going_on

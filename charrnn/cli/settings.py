@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ def read(path: Path) -> dict[str, Any]:
 
     Errors: UsageError that names the file, for what is no TOML, no option, or of another type.
     """
+    import tomllib
+
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

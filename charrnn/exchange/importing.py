@@ -14,7 +14,7 @@ from .. import cells
 from ..array_types import Array, Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..checkpoint.metadata import NewerFormat, parse
-from ..checkpoint.reading import check, read_arrays
+from ..checkpoint.reading import check, read_arrays, vocabulary_of
 from ..config import ModelConfig, TrainConfig
 from ..errors import CheckpointError, UsageError, field
 from ..model import pytorch
@@ -170,8 +170,4 @@ def _vocabulary(characters: list[int], level: str) -> tuple[Vocabulary, Ids]:
     points = np.array(characters, np.uint32)
     order = np.argsort(points)
     points = points[order]
-    if (points[1:] == points[:-1]).any() or ((points >= 0xD800) & (points <= 0xDFFF)).any():
-        raise ValueError("its vocabulary has a character twice, or one that is none")
-    if level not in ("char", "byte") or (level == "byte" and not np.array_equal(points, range(256))):
-        raise ValueError(f"its vocabulary of level {level!r} has {len(points)} entries")
-    return Vocabulary(points, level), order
+    return vocabulary_of(points, level), order

@@ -17,6 +17,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
+from .emit import llvm
 from .jit import instruction, jit
 
 SIDE = 16  # rows of a tile, and 32-bit elements of a row
@@ -197,5 +198,4 @@ def _number(tile: Any) -> Any:
 
 
 def _call(builder: Any, name: str, arguments: list[Any]) -> None:
-    function = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-    builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)
+    builder.call(llvm(builder, name, ir.VoidType(), [argument.type for argument in arguments]), arguments)

@@ -21,9 +21,9 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.core import cgutils, types
 
+from .emit import fused
 from .jit import choice, instruction, jit
 
 LN2 = Fraction("0.6931471805599453094172321214581765680755")  # to 40 places: more than float64 has
@@ -33,12 +33,11 @@ LOG2_E = float(1 / LN2)
 @instruction
 def fma(context: Any, x: Any, y: Any, z: Any) -> Any:
     """x y + z, rounded once, of three floats of one type; inside kernels."""
-
     if not x == y == z:
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _fma(builder, *args)
+        return fused(builder, *args)
 
     return x(x, y, z), codegen
 
@@ -51,17 +50,10 @@ def horner(context: Any, x: Any, coefficients: Any) -> Any:
         at, (first, *rest) = args[0], cgutils.unpack_tuple(builder, args[1], len(coefficients))
         value = first
         for each in rest:
-            value = _fma(builder, value, at, each)
+            value = fused(builder, value, at, each)
         return value
 
     return x(x, coefficients), codegen
-
-
-def _fma(builder: Any, *factors_and_addend: Any) -> Any:
-    number = factors_and_addend[0].type
-    name = f"llvm.fma.{'f32' if isinstance(number, ir.FloatType) else 'f64'}"
-    of = ir.FunctionType(number, [number] * 3)
-    return builder.call(cgutils.get_or_insert_function(builder.module, of, name), factors_and_addend)
 
 
 # float32: 355/512 has 9 bits, so that n times it is exact

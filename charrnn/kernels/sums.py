@@ -7,18 +7,16 @@ and i + 4, and so on.  Vectors have adjacent elements.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
 
+from .emit import INT, broadcast, fused, llvm, suffix
 from .jit import instruction
 
 LANES = 16
-INT, BIT = ir.IntType(32), ir.IntType(1)
-MASK = ir.VectorType(BIT, LANES)
-Merge = Callable[[Any, Any, Any], Any]  # of a builder and two vectors
+MASK = ir.VectorType(ir.IntType(1), LANES)
 
 
 @instruction
@@ -26,10 +24,7 @@ def total(context: Any, x: Any) -> Any:
     """The sum of a vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        add: Merge = _add
-        return _fold(
-            builder, [_view(context, builder, x, args[0])], None, lambda _, acc, v: add(_, acc, v), add
-        )
+        return _fold(builder, [_view(context, builder, x, args[0])], None, _add, _add)
 
     return x.dtype(x), codegen
 
@@ -85,14 +80,10 @@ def _larger(builder: Any, acc: Any, v: Any) -> Any:
 
 
 def _multiply_add(builder: Any, acc: Any, x: Any, y: Any) -> Any:
-    name = f"llvm.fma.{_suffix(acc.type)}"
-    of = ir.FunctionType(acc.type, [acc.type] * 3)
-    return builder.call(cgutils.get_or_insert_function(builder.module, of, name), [x, y, acc])
+    return fused(builder, x, y, acc)
 
 
-def _fold(
-    builder: Any, views: list[Any], number: Any, take: Callable[..., Any], merge: Merge, first: Any = None
-) -> Any:
+def _fold(builder: Any, views: list[Any], number: Any, take: Any, merge: Any, first: Any = None) -> Any:
     """acc = take(builder, acc, next 16 of each view), then the lanes merged.
 
     number: of the accumulators, by default that of the vectors.  first: what each lane begins with and what
@@ -103,7 +94,7 @@ def _fold(
     beyond = ir.Constant(ir.VectorType(element, LANES), None)
     start = ir.Constant(lanes, None)
     if first is not None:
-        start = beyond = _all(builder, first, lanes)
+        start = beyond = broadcast(builder, first, lanes)
     (size,) = cgutils.unpack_tuple(builder, views[0].shape, 1)
     step, before = ir.Constant(size.type, LANES), builder.block
     head, body, last = (builder.append_basic_block(f"fold.{name}") for name in ("head", "body", "last"))
@@ -124,7 +115,7 @@ def _fold(
 
     builder.position_at_end(last)
     numbers = ir.Constant(ir.VectorType(size.type, LANES), list(range(LANES)))
-    there = builder.icmp_signed("<", numbers, _all(builder, builder.sub(size, k), numbers.type))
+    there = builder.icmp_signed("<", numbers, broadcast(builder, builder.sub(size, k), numbers.type))
     acc = take(
         builder, acc, *(_masked(builder, _at(builder, view, k, beyond.type), there, beyond) for view in views)
     )
@@ -143,17 +134,6 @@ def _at(builder: Any, view: Any, k: Any, vector: Any) -> Any:
 
 
 def _masked(builder: Any, at: Any, mask: Any, beyond: Any) -> Any:
-    vector = beyond.type
-    of = ir.FunctionType(vector, [at.type, INT, MASK, vector])
-    load = cgutils.get_or_insert_function(builder.module, of, f"llvm.masked.load.{_suffix(vector)}.p0")
+    name = f"llvm.masked.load.{suffix(beyond.type)}.p0"
+    load = llvm(builder, name, beyond.type, [at.type, INT, MASK, beyond.type])
     return builder.call(load, [at, ir.Constant(INT, 4), mask, beyond])
-
-
-def _all(builder: Any, value: Any, vector: Any) -> Any:
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(INT, 0))
-    zeros = ir.Constant(ir.VectorType(INT, vector.count), None)
-    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
-
-
-def _suffix(vector: Any) -> str:
-    return f"v{vector.count}f{32 if isinstance(vector.element, ir.FloatType) else 64}"

@@ -17,10 +17,9 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
+from .emit import INT, broadcast, bytes_of, fused, llvm, suffix
 from .jit import instruction
 from .processor import ROWS, VECTOR_BYTES, VECTORS
-
-INT = ir.IntType(32)
 
 
 class BFloat(ir.Type):  # type: ignore[misc]
@@ -43,8 +42,7 @@ class FloatProduct:
         self.sum = self.factor = ir.VectorType(element, lanes)
 
     def multiply_add(self, builder: Any, a: Any, b: Any, acc: Any) -> Any:
-        name = f"llvm.fma.{_suffix(self.sum)}"
-        return builder.call(_llvm(builder, name, self.sum, [self.sum] * 3), [a, b, acc])
+        return fused(builder, a, b, acc)
 
 
 class PairProduct:
@@ -55,7 +53,7 @@ class PairProduct:
 
     def multiply_add(self, builder: Any, a: Any, b: Any, acc: Any) -> Any:
         pairs = ir.VectorType(BFloat(), 2 * self.sum.count)
-        dot = _llvm(builder, "llvm.x86.avx512bf16.dpbf16ps.512", self.sum, [self.sum, pairs, pairs])
+        dot = llvm(builder, "llvm.x86.avx512bf16.dpbf16ps.512", self.sum, [self.sum, pairs, pairs])
         return builder.call(dot, [acc, builder.bitcast(a, pairs), builder.bitcast(b, pairs)])
 
 
@@ -90,7 +88,7 @@ def _emit(
     """Choose, at run time, among loops written out for ROWS, ROWS/2, .. 1 rows and VECTORS .. 1 vectors."""
     a, panels, c = views
     lanes = product.sum.count
-    size = ir.Constant(row.type, _bytes(product.sum.element))
+    size = ir.Constant(row.type, bytes_of(product.sum.element))
     m, depth = cgutils.unpack_tuple(builder, a.shape, 2)
     columns = cgutils.unpack_tuple(builder, c.shape, 2)[1]
     strides = [builder.sdiv(s, size) for s in cgutils.unpack_tuple(builder, a.strides, 2)]
@@ -135,7 +133,7 @@ def _accumulate(
     vectors: int,
 ) -> list[list[Any]]:
     """The loop over k; returns the accumulators [rows][vectors] as values, never as memory."""
-    index, align, lanes = depth.type, _bytes(product.sum.element), product.sum.count
+    index, align, lanes = depth.type, bytes_of(product.sum.element), product.sum.count
     before = builder.block
     head, body, exit_ = (builder.append_basic_block(f"k.{n}") for n in ("head", "body", "exit"))
     builder.branch(head)
@@ -159,7 +157,7 @@ def _accumulate(
     k.add_incoming(builder.add(k, ir.Constant(index, 1)), body)
     for m in range(rows):
         at = builder.gep(a_k, [builder.mul(ir.Constant(index, m), strides[0])])
-        a_mk = _broadcast(builder, builder.load(at, align=align), product.factor)
+        a_mk = broadcast(builder, builder.load(at, align=align), product.factor)
         for v in range(vectors):
             acc[m][v].add_incoming(ir.Constant(product.sum, None), before)
             acc[m][v].add_incoming(product.multiply_add(builder, a_mk, b[v], acc[m][v]), body)
@@ -174,49 +172,29 @@ def _store(
     """C = acc or C += acc, leaving alone what lies beyond the last column."""
     vector = acc[0][0].type
     lanes = vector.count
-    align = ir.Constant(INT, _bytes(vector.element))
+    align = ir.Constant(INT, bytes_of(vector.element))
     pointer = vector.as_pointer()
     mask_type = ir.VectorType(ir.IntType(1), lanes)
     index = c_stride.type
-    load = _llvm(
+    load = llvm(
         builder,
-        f"llvm.masked.load.{_suffix(vector)}.p0",
+        f"llvm.masked.load.{suffix(vector)}.p0",
         vector,
         [pointer, align.type, mask_type, vector],
     )
-    store = _llvm(
+    store = llvm(
         builder,
-        f"llvm.masked.store.{_suffix(vector)}.p0",
+        f"llvm.masked.store.{suffix(vector)}.p0",
         ir.VoidType(),
         [vector, pointer, align.type, mask_type],
     )
     lane_numbers = ir.Constant(ir.VectorType(index, lanes), list(range(lanes)))
     for v in range(len(acc[0])):
         left = builder.sub(columns_left, ir.Constant(index, v * lanes))
-        inside = builder.icmp_signed("<", lane_numbers, _broadcast(builder, left, lane_numbers.type))
-        wanted = builder.and_(inside, _broadcast(builder, accumulate, mask_type))
+        inside = builder.icmp_signed("<", lane_numbers, broadcast(builder, left, lane_numbers.type))
+        wanted = builder.and_(inside, broadcast(builder, accumulate, mask_type))
         for m in range(len(acc)):
             at = builder.gep(c_at, [builder.mul(ir.Constant(index, m), c_stride)])
             at = builder.bitcast(builder.gep(at, [ir.Constant(index, v * lanes)]), pointer)
             old = builder.call(load, [at, align, wanted, ir.Constant(vector, None)])
             builder.call(store, [builder.fadd(old, acc[m][v]), at, align, inside])
-
-
-def _broadcast(builder: Any, value: Any, vector: Any) -> Any:
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(INT, 0))
-    zeros = ir.Constant(ir.VectorType(INT, vector.count), None)
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
-
-
-def _llvm(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
-    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, arguments), name)
-
-
-def _bytes(scalar: Any) -> int:
-    """Of an LLVM float or double."""
-    return 4 if isinstance(scalar, ir.FloatType) else 8
-
-
-def _suffix(vector: Any) -> str:
-    """LLVM's name for a vector type: v16f32."""
-    return f"v{vector.count}f{_bytes(vector.element) * 8}"

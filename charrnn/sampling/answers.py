@@ -45,23 +45,35 @@ class Known:
         return True
 
 
-def drawn(sampler: Sampler, first: int = 0) -> Iterator[Answer]:
-    """All samples of a sampler in order, each as soon as it and those before it have ended.
-
-    first: that of the sampler.
-    """
-    num, at = sampler.config.num, 0
-    count = len(sampler.primes) * num
+def in_order(sampler: Sampler) -> Iterator[tuple[int, str, list[float], bool]]:
+    """(row, text, ln p, whether it has ended): the first sample as it is drawn, the others after it."""
+    count, at = len(sampler.primes) * sampler.config.num, 0
     texts: list[list[str]] = [[] for _ in range(count)]
     logprobs: list[list[float]] = [[] for _ in range(count)]
     for block in sampler:
         for row in range(at, count):
             texts[row].append(block.texts[row])
             logprobs[row] += block.logprobs[row]
-        while at < count and block.ended[at]:
-            place, text = at // num, "".join(texts[at])
-            yield Answer(place, first + at % num, sampler.primes[place], text, logprobs[at])
-            at += 1
+        going_on = False
+        while at < count and not going_on:
+            going_on = not block.ended[at]
+            yield at, "".join(texts[at]), logprobs[at], not going_on
+            texts[at], logprobs[at] = [], []
+            at += not going_on
+
+
+def drawn(sampler: Sampler, first: int = 0) -> Iterator[Answer]:
+    """All samples of a sampler in order, each as soon as it and those before it have ended.
+
+    first: that of the sampler.
+    """
+    text, logprobs = "", list[float]()
+    for row, part, more, ended in in_order(sampler):
+        text, logprobs = text + part, logprobs + more
+        if ended:
+            place, number = divmod(row, sampler.config.num)
+            yield Answer(place, first + number, sampler.primes[place], text, logprobs)
+            text, logprobs = "", []
 
 
 def answers(

@@ -12,6 +12,7 @@ from ..model.shard import Shard
 from ..parallel.batch_shards import cut
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
+from ..text.blocks import ends
 from .metrics import Metrics, Predictions, Tally
 
 CHUNK = 128  # characters a call; the figures do not depend on it
@@ -134,20 +135,28 @@ def score_lines(network: Network, lines: Sequence[Ids], start: int | None, team:
     return found
 
 
-def evaluate_alone(
-    network: Network, texts: Sequence[Ids], start: int, team: Team, stopped: Callable[[], bool]
+def evaluate_documents(
+    network: Network,
+    ids: Ids,
+    newline: int,
+    kind: str,
+    team: Team,
+    stopped: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> Metrics | None:
-    """Metrics of texts that know nothing of each other; None if `stopped` became true.
+    """As `evaluate`, of documents that know nothing of each other, each read after a newline; by rank 0.
 
-    start: as of `score_lines`.  Cost: the forward pass.
+    kind: of config.DOCUMENTS.
     """
-    tally = Tally()
+    tally, over = Tally(), False
+    texts = [] if ranks.rank else np.split(ids, ends(ids, newline, kind))
     for first in range(0, len(texts), ALONE_AT_ONCE):
-        for predictions in score_lines(network, texts[first : first + ALONE_AT_ONCE], start, team):
+        for predictions in score_lines(network, texts[first : first + ALONE_AT_ONCE], newline, team):
             tally.add(predictions)
-        if stopped():
-            return None
-    return tally.metrics
+        if over := stopped():
+            break
+    metrics: Metrics | None = ranks.broadcast(None if over else tally.metrics)
+    return metrics
 
 
 def _run(

@@ -17,7 +17,7 @@ from ..model.network import Network
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
 from ..system.stdio import name_of
-from ..text.blocks import NEWLINE, ends, of_size, whole_documents
+from ..text.blocks import NEWLINE, Block, ends, of_size, whole_documents
 from ..text.corpus import known_blocks
 from ..text.notes import Notes
 from ..text.vocabulary import CODE_POINTS, SURROGATES
@@ -84,13 +84,31 @@ class TextScorer:
 
         size: of all but the last, for the same figures to the last bit however a text arrives; 0: any.
         """
-        alone, reader, config = self._alone_by, self._reader(), self._config
-        before = scored = skipped = 0
+        config, read, scored, before = self._config, 0, 0, self.skipped
         blocks = known_blocks(
             *(path, self.vocabulary, config.encoding, "error" if config.unknown == "error" else "skip"),
             *(config.encoding_errors, self.notes),
         )
-        blocks = of_size(blocks, size) if size else blocks
+        for piece in self._scored(of_size(blocks, size) if size else blocks, name_of(path)):
+            read += len(piece.points)
+            scored += int(np.count_nonzero(~np.isnan(piece.predictions.nats)))
+            yield piece
+        if not scored:
+            skipped = self.skipped - before
+            unknown = f", {skipped} of them unknown to the model" if skipped else ""
+            raise TextError(f"{name_of(path)} has {read} characters{unknown}", "scoring needs at least 2")
+
+    def text(self, text: str) -> Predictions:
+        """Of each character of a text in memory, or byte; of those that are skipped, nothing is known."""
+        if self._config.unknown == "error":
+            self.vocabulary.encode(text)
+        points = self.vocabulary.points_in(text)
+        block = points, np.isin(points, self.vocabulary.points)
+        return Predictions.joined([piece.predictions for piece in self._scored(iter([block]), "the text")])
+
+    def _scored(self, blocks: Iterator[Block], name: str) -> Iterator[Piece]:
+        alone, reader, before = self._alone_by, self._reader(), 0
+        score = self._config.unknown == "score"
         for points, known in whole_documents(blocks, alone) if alone else blocks:
             ids = self.vocabulary.ids_of(points[known])
             predictions = Predictions.unknown(len(points))
@@ -100,19 +118,13 @@ class TextScorer:
             else:
                 found = reader.read(self._ranks.broadcast(ids))
             predictions.nats[known], predictions.correct[known] = found
-            remedy = self._learned_too_much() if reader.learned else ""
-            predictions.refuse_overflow(before, name_of(path), remedy)
+            predictions.refuse_overflow(before, name, self._learned_too_much() if reader.learned else "")
             before += len(points)
-            if config.unknown == "score":
+            skipped = ~known & (not score)
+            if score:
                 predictions.nats[~known] = UNSEEN
-            else:
-                skipped += int(np.count_nonzero(~known))
-            scored += int(np.count_nonzero(~np.isnan(predictions.nats)))
-            yield Piece(points, predictions, ~known & (config.unknown == "skip"))
-        self.skipped += skipped
-        if not scored:
-            unknown = f", {skipped} of them unknown to the model" if skipped else ""
-            raise TextError(f"{name_of(path)} has {before} characters{unknown}", "scoring needs at least 2")
+            self.skipped += int(np.count_nonzero(skipped))
+            yield Piece(points, predictions, skipped)
 
     def _learned_too_much(self) -> str:
         how = f"a lower {field('lr')} (it was {self._config.lr:g})"

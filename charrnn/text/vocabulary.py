@@ -77,11 +77,15 @@ class Vocabulary:
         unknown: `error`, or `skip` for leaving out what the vocabulary lacks.
         Errors: TextError that names the first characters it lacks, and where the first stands.
         """
-        points = code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
+        points = self.points_in(text)
         lacking = np.flatnonzero(~np.isin(points, self.points))
         if lacking.size and unknown == "error":
             raise unknown_characters(points, lacking, name, self)
         return self.ids_of(np.delete(points, lacking))
+
+    def points_in(self, text: str) -> Ids:
+        """The code points or bytes of a text, whether it has them or not."""
+        return code_points(text) if self.level == "char" else np.frombuffer(to_bytes(text), np.uint8)
 
     def ids_of(self, points: Ids) -> Ids:
         """As `encode`, for code points or bytes (N,) that it has."""

@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from ..array_types import Ids
 from ..checkpoint.checkpoint import Checkpoint
 from ..checkpoint.names import RunNames
@@ -22,8 +20,7 @@ from ..model.network import Network
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
 from ..scoring.metrics import Metrics, bits, perplexity
-from ..scoring.reader import evaluate, evaluate_alone
-from ..text.blocks import ends
+from ..scoring.reader import evaluate, evaluate_documents
 from ..version import __version__
 from . import events
 from .budget import Budget
@@ -270,19 +267,11 @@ class Trainer:
 
     def _metrics(self, network: Network, ids: Ids) -> Metrics | None:
         """None if the run is to be stopped."""
-        if kind := self.config.documents:
-            return self._of_documents(network, ids, kind)
-        return evaluate(network, ids, self.team, lambda: self._stopped, self.ranks)
-
-    def _of_documents(self, network: Network, ids: Ids, kind: str) -> Metrics | None:
-        """Rank 0 reads them all."""
-        metrics, newline = None, self.plan.vocabulary.newline
-        if not self.ranks.rank and newline is not None:
-            metrics = evaluate_alone(
-                network, np.split(ids, ends(ids, newline, kind)), newline, self.team, lambda: self._stopped
-            )
-        shared: Metrics | None = self.ranks.broadcast(metrics)
-        return shared
+        how = self.team, lambda: self._stopped, self.ranks
+        newline, kind = self.plan.vocabulary.newline, self.config.documents
+        if kind and newline is not None:
+            return evaluate_documents(network, ids, newline, kind, *how)
+        return evaluate(network, ids, *how)
 
     def _save_last(self) -> Iterator[events.Event]:
         self.progress.seconds = self.budget.seconds()
