@@ -1,118 +1,79 @@
-"""Measures the speeds that README and docs/speed.md show, and writes them in:  python docs/figures.py
+"""Measure the figures that pages show, and write them in:
 
-Needs PyTorch, a processor with bfloat16, and half an hour in which the machine does nothing else.  With a
-file's name it keeps what was measured there, and writes from it where it is there already.
+    python docs/figures.py RESULTS [PART...] [--texts FOLDER]
+
+A page marks each place with `<!-- figures NAME -->` and `<!-- end -->`. RESULTS is a JSON file: parts that it
+has are written in again, others are measured and added to it. The parts:
+
+speed     characters a second beside PyTorch; needs PyTorch, a processor with bfloat16, and 20 idle minutes
+training  losses of plain commands; FOLDER has shakespeare.txt and sherlock.txt; an hour
+ruler     losses above known entropies; 15 minutes
+attention a task of copying; 2 minutes
+explain   units of two models; 5 minutes; prints what the prose quotes
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import re
 import subprocess
-import sys
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import figures_explain
+import figures_runs
+import figures_speed
+
 ROOT = Path(__file__).parent.parent
-CELLS, DTYPES = ("lstm", "gru", "rnn"), ("float32", "bfloat16")
-Results = dict[str, dict[str, Any]]
+# By part: what measures it, and what each place of a page shows of the result
+PARTS = {
+    "speed": (figures_speed.measure, figures_speed.PLACES),
+    "training": (figures_runs.measure_training, figures_runs.TRAINING_PLACES),
+    "ruler": (figures_runs.measure_ruler, figures_runs.RULER_PLACES),
+    "explain": (figures_explain.measure, figures_explain.PLACES),
+    "attention": (figures_runs.measure_attention, figures_runs.ATTENTION_PLACES),
+}
 
 
-def measured() -> dict[str, Any]:
-    """Each cell and type in a process of its own."""
-    runs: Results = {}
-    for cell in CELLS:
-        for dtype in DTYPES:
-            command = ["charrnn", "bench", "--cell", cell, "--dtype", dtype, "--json", "--quiet"]
-            more = ["--vs", "torch"] if dtype == "float32" else []
-            command = [sys.executable, "-m", *command, *more]
-            done = subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
-            runs[f"{cell} {dtype}"] = json.loads(done.stdout)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT)
+def measured_by() -> dict[str, str]:
+    """When, from which commit, and on what a part was measured."""
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+    cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    libraries = [f"{name} {found}" for name in ("NumPy", "Numba", "torch") if (found := installed(name))]
     return {
-        "runs": runs,
-        "commit": commit.stdout.strip(),
+        "commit": commit,
         "date": date.today().isoformat(),
-        "processor": processor(),
-        "threads": runs["lstm float32"]["threads"],
-        "libraries": ", ".join(
-            f"{name} {version(name.lower()).split('+')[0]}" for name in ("NumPy", "Numba", "torch")
-        ),
+        "processor": cpu[1] if cpu else platform.processor(),
+        "libraries": ", ".join(libraries),
     }
 
 
-def processor() -> str:
-    found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return found[1] if found else platform.processor()
+def installed(name: str) -> str:
+    try:
+        return version(name.lower()).partition("+")[0]
+    except PackageNotFoundError:
+        return ""
 
 
-def rows(data: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """By setup, a row for each cell: ours and PyTorch's, in characters a second."""
-    table: dict[str, list[dict[str, Any]]] = {}
-    for cell in CELLS:
-        ours, halved = (data["runs"][f"{cell} {dtype}"]["results"] for dtype in DTYPES)
-        for one, other in zip(ours, halved, strict=True):
-            row = {"cell": cell, "float32": one["chars_per_s"], "bfloat16": other["chars_per_s"]}
-            row |= {"share": one["share"], "torch": one["torch"], "autocast": one["autocast"]}
-            table.setdefault(one["setup"], []).append(row)
-    return table
-
-
-def thousands(speed: float) -> str:
-    return f"{speed / 1000:.3g}" if speed < 1e6 else f"{speed / 1000:.0f}"
-
-
-def full(data: dict[str, Any]) -> str:
-    """The table of docs/speed.md."""
-    head = (
-        "setup|cell|float32|share|bfloat16|PyTorch float32|PyTorch autocast|best of ours over best of PyTorch"
-    )
-    lines = [f"| {head.replace('|', ' | ')} |", "|" + " --- |" * 8]
-    for setup, of_cells in rows(data).items():
-        for number, row in enumerate(of_cells):
-            ratio = max(row["float32"], row["bfloat16"]) / max(row["torch"], row["autocast"])
-            speeds = (thousands(row[name]) for name in ("float32", "bfloat16", "torch", "autocast"))
-            ours, halved, torch, autocast = speeds
-            cells = [
-                "" if number else setup,
-                row["cell"],
-                ours,
-                f"{row['share']:.0%}",
-                halved,
-                torch,
-                autocast,
-            ]
-            lines.append(f"| {' | '.join(cells)} | {ratio:.1f} |")
-    return "\n".join(lines)
-
-
-def short(data: dict[str, Any]) -> str:
-    """The table of the README: training an LSTM in minibatches."""
-    lines = [
-        "| units, layers | charrnn float32 | charrnn bfloat16 | PyTorch float32 | PyTorch autocast |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for setup, of_cells in rows(data).items():
-        if found := re.fullmatch(r"train B 64, T \d+, H (\d+), (\d) layers?", setup):
-            (row,) = (row for row in of_cells if row["cell"] == "lstm")
-            speeds = " | ".join(thousands(row[name]) for name in ("float32", "bfloat16", "torch", "autocast"))
-            lines.append(f"| {found[1]} x {found[2]} | {speeds} |")
-    return "\n".join(lines)
-
-
-def when(data: dict[str, Any]) -> str:
+def sentence(by: dict[str, str]) -> str:
     return (
-        f"Measured on {data['date']} at commit {data['commit']}, with {data['libraries']}: {data['threads']} "
-        f"threads of an {data['processor']}, medians of five alternating rounds; "
-        "thousands of characters a second."
+        f"Measured on {by['date']} at commit {by['commit']} on two cores of an {by['processor']}, "
+        f"with {by['libraries']}."
     )
+
+
+def home(places: dict[tuple[str, str], Any]) -> str:
+    """The page that says when and where a part was measured."""
+    return next(page for page, _ in places if page != "README.md")
 
 
 def fill(page: Path, name: str, text: str) -> None:
-    """Between the comments `figures NAME` and `end`."""
+    """Write `text` between the comments `figures NAME` and `end`."""
     pattern = rf"(<!-- figures {name} -->\n).*?(<!-- end -->)"
     old = page.read_text(encoding="utf-8")
     new, found = re.subn(pattern, lambda match: f"{match[1]}{text}\n{match[2]}", old, flags=re.DOTALL)
@@ -121,11 +82,24 @@ def fill(page: Path, name: str, text: str) -> None:
     page.write_text(new, encoding="utf-8")
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    parser.add_argument("--texts", type=Path)
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {}
+    if arguments.results.exists():
+        results = json.loads(arguments.results.read_text())
+    for part in arguments.parts or results:
+        measure, places = PARTS[part]
+        if part not in results:
+            results[part] = {"by": measured_by(), "data": measure(arguments.texts)}
+            arguments.results.write_text(json.dumps(results, indent=1))
+        for (page, name), shown in places.items():
+            fill(ROOT / page, name, shown(results[part]["data"]))
+        fill(ROOT / home(places), f"{part} when", sentence(results[part]["by"]))
+
+
 if __name__ == "__main__":
-    kept = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    data = json.loads(kept.read_text()) if kept and kept.exists() else measured()
-    if kept:
-        kept.write_text(json.dumps(data, indent=1))
-    fill(ROOT / "README.md", "speed", short(data))
-    for name, text in (("when", when(data)), ("table", full(data))):
-        fill(ROOT / "docs" / "speed.md", name, text)
+    main()

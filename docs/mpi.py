@@ -1,4 +1,4 @@
-"""Writes the table of docs/mpi.md: what a step over several hosts takes by a model of its cost."""
+"""Print the table in docs/mpi.md: the time of a training step on several hosts, from a cost model."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SHARD, SEQ_LEN = 16, 64  # sequences of a shard, characters of a chunk
+SHARD, SEQ_LEN = 16, 64  # sequences per shard, characters per chunk
 
 
 @dataclass(frozen=True)
 class Model:
-    """An LSTM of one layer and 65 characters, and what this machine needs for it."""
+    """An LSTM with one layer and 65 characters, and its times as measured on an AMD EPYC (docs/mpi.md)."""
 
     hidden: int
     parameters: int
-    products: int  # weights of the matrix products
-    pack_s: float  # packing the weights, which one thread of each host does
-    adam_s: float  # the update of a parameter, one thread
-    add_s: float  # adding a gradient's element to another, one thread
+    products: int  # weights that matrix products read
+    pack_s: float  # packing the weights, on one thread per host
+    adam_s: float  # updating one parameter, on one thread
+    add_s: float  # adding two gradient elements, on one thread
 
 
 MODELS = (
     Model(512, 1_217_089, 1_081_856, 0.94e-3, 2.7e-9, 0.11e-9),
     Model(2048, 17_451_073, 16_910_336, 37e-3, 3.1e-9, 0.19e-9),
 )
-FLOPS = 90e9  # of a core: 94 measured for H 512, 87 for H 2048
-LATENCY = 30e-6  # seconds of a message over Ethernet and TCP
-SHARE = 0.9  # of the line's rate that is left for numbers
-CORES = 16  # of a host
+FLOPS = 90e9  # per second and core; measured: 94e9 for H 512, 87e9 for H 2048
+LATENCY = 30e-6  # seconds per message over Ethernet and TCP
+SHARE = 0.9  # fraction of the network bandwidth available for data
+CORES = 16  # per host
 
 
 def step_s(model: Model, batch: int, hosts: int, cores: int, gbit: float) -> float:
-    """Seconds of a step; batch: sequences, at least a shard for each host."""
+    """Return the seconds of one step; batch is in sequences, at least one shard per host."""
     shards = batch / SHARD
     of_host = math.ceil(shards / hosts)
     shard_s = 6 * model.products * SHARD * SEQ_LEN / FLOPS
@@ -45,9 +45,12 @@ def step_s(model: Model, batch: int, hosts: int, cores: int, gbit: float) -> flo
 
 
 def rows() -> Iterator[str]:
-    """A line for each model, line and number of hosts."""
+    """Yield the table's lines: a header, then one for each model, bandwidth and number of hosts."""
     batch = CORES * SHARD * 4
-    yield f"| H | Gbit/s | hosts | batch {batch} | efficiency | a shard a core | efficiency | four shards |"
+    yield (
+        f"| H | Gbit/s | hosts | batch {batch} | efficiency | one shard per core | efficiency "
+        "| four per core: efficiency |"
+    )
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for model in MODELS:
         for gbit in (10.0, 100.0):

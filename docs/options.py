@@ -1,4 +1,4 @@
-"""Writes docs/options.md, the reference of the command line, from the program: all it says is said there."""
+"""Print docs/options.md, the reference of the command line, from the help texts of the program."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from charrnn.cli.main import program
 HEAD = """\
 # Commands and options
 
-Written by the program itself: `python docs/options.py > docs/options.md`."""
-CELLS = "the cells, which `charrnn train --help` lists"
+Generated from the program's help texts: `python docs/options.py > docs/options.md`."""
+CELLS = "`charrnn train --help` lists them"
 KINDS = {int: "integer", float: "number", str: "text", Path: "path", bool: ""}
 
 
 def page() -> Iterator[str]:
-    """The page in blocks, between which an empty line stands."""
+    """Yield the blocks of the page, to be separated by empty lines."""
     group: Any = typer.main.get_command(program())
     yield HEAD
     yield from section("charrnn", group)
@@ -30,7 +30,7 @@ def page() -> Iterator[str]:
 
 
 def section(title: str, command: Any) -> Iterator[str]:
-    """A command: what it does, an example, a table for each group of its parameters."""
+    """Yield the blocks of a command: what it does, an example, and a table for each panel of options."""
     text, _, example = f"{command.help}\n\n{command.epilog or ''}".partition("Example: ")
     yield f"## {title}"
     yield text.strip()
@@ -46,25 +46,27 @@ def section(title: str, command: Any) -> Iterator[str]:
 
 
 def row(parameter: Any, kind: Any) -> str:
+    """Return the row of a parameter."""
     text = parameter.help.replace("\\", r"\\").replace("|", r"\|").replace(", ".join(cells.names()), CELLS)
     entries = (spelling(parameter), named(kind), default(parameter), text)
     return "|" + "|".join(f" {entry} " if entry else " " for entry in entries) + "|"
 
 
 def spelling(parameter: Any) -> str:
+    """Return the names of an option, or the metavar of an argument."""
     if parameter.param_type_name == "argument":
         return f"`{parameter.metavar}{'...' if parameter.nargs < 0 else ''}`"
     return ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
 
 
 def named(kind: Any) -> str:
-    """list[Path], int | None and the like by the type within."""
+    """Name a type; list[Path], int | None and the like by the type inside."""
     inner = [part for part in get_args(kind) if part is not type(None)]
     return named(inner[0]) if get_origin(kind) and inner else KINDS[kind]
 
 
 def default(parameter: Any) -> str:
-    """As it would be typed; nothing for a flag that is off, and for what the help tells."""
+    """Return the default as typed; nothing for a flag that is off, or where the help names the default."""
     value, shown = parameter.default, getattr(parameter, "show_default", True)
     if isinstance(shown, str):
         return shown
