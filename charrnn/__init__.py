@@ -1,11 +1,11 @@
-"""charrnn: character-level language models with a recurrent network, trained fast on a CPU.
+"""charrnn: character-level language models with recurrent networks, trained on a CPU.
 
 import charrnn
 model = charrnn.train("corpus.txt", cell="gru", max_time="5m")  # or charrnn.load("x.npz")
 print(model.sample("Once", length=200, temp=0.8), model.score("Once upon a time").bpc)
 model.save("mine.npz")
 
-`train` shows how it goes; `Run` is the same as an iterator of events. See docs/python.md.
+`train` displays its progress; `Run` does the same as an iterator of events. See docs/python.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FOUND_IN = {"load": "api", "Model": "api", "train": "run", "Run": "run", "Option
 
 
 def __getattr__(name: str) -> Any:
-    """What is in FOUND_IN, when first asked for: with it come NumPy and Numba."""
+    """Import a name of FOUND_IN when it is first used, since NumPy and Numba come with it."""
     if name not in FOUND_IN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{FOUND_IN[name]}", __name__), name)

@@ -1,4 +1,4 @@
-"""A trained model in Python, for notebooks and programs: `model = charrnn.load("x.npz")`."""
+"""Trained models in Python: `model = charrnn.load("x.npz")`."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from .text.vocabulary import Vocabulary
 
 
 class Choice(TypedDict, total=False):
-    """How characters are chosen, and when that ends, as on the command line: docs/options.md."""
+    """How characters are sampled, and when a sample ends, as on the command line: see docs/options.md."""
 
-    length: int  # 1000
-    temp: float  # 1; 0: always the most likely character
-    top_k: int  # only so many of the most likely; 0: off
-    top_p: float  # only the most likely that together reach this share; 1: off
-    min_p: float  # only those at least this share as likely as the most likely; 0: off
-    repeat_penalty: float  # factor of ln p of the characters read last; 1: off
+    length: int  # default 1000
+    temp: float  # default 1; 0: always the most likely character
+    top_k: int  # sample from this many of the most likely characters; 0: all
+    top_p: float  # sample from the most likely characters that together reach this share; 1: off
+    min_p: float  # sample from characters at least this share as likely as the most likely one; 0: off
+    repeat_penalty: float  # factor for the ln p of characters read recently; 1: off
     stop: Iterable[str]  # texts that end a sample
-    unknown: str  # characters of prime and stop that the model does not know: error or skip
+    unknown: str  # characters of prime and stop that the model lacks: "error" or "skip"
 
 
 def load(path: str | Path) -> Model:
-    """A model from a checkpoint, which may come from a stranger.  Errors: CheckpointError."""
+    """Load a model from a checkpoint, which need not come from a trusted source.  Errors: CheckpointError."""
     return Model(reading.load(Path(path)))
 
 
 class Model:
-    """A trained model: it samples and scores text, with the results of the command line."""
+    """A trained model that samples and scores text, with the same results as the command line."""
 
     def __init__(self, source: Checkpoint, threads: int = 0):
-        """threads: 0 means every core this process may use."""
+        """threads: 0 means one per core available to this process."""
         self.checkpoint, self._team, self._threads = source, Team(threads), threads
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ class Model:
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        """For process pools: the model without its threads, which each process starts for itself."""
+        """Pickle the model without its threads, for process pools: each process starts its own."""
         source = self.checkpoint
         return _again, (
             source.network.config,
@@ -75,12 +75,12 @@ class Model:
 
     @property
     def characters(self) -> list[str]:
-        """Those that it knows, in the order of `next_probabilities`."""
+        """The characters of the model's vocabulary, in the order of `next_probabilities`."""
         vocabulary = self.checkpoint.vocabulary
         return vocabulary.characters(vocabulary.points)
 
     def save(self, path: str | Path) -> None:
-        """Write it to a file that `load` and the command line read, whole or not at all.
+        """Save the model to a checkpoint for `load` and the command line, whole or not at all.
 
         Errors: CheckpointError.
         """
@@ -89,11 +89,11 @@ class Model:
     def sample(
         self, prime: str = "", *, echo: bool = True, seed: int | None = None, **choice: Unpack[Choice]
     ) -> str:
-        """`prime` and up to `length` characters that go on from it; `stop` may end them earlier.
+        """Return `prime` and up to `length` characters that continue it; `stop` may end them earlier.
 
-        echo: whether the prime is among them.  seed: by default a new one each time.  choice: see `Choice`.
-        Errors: TextError for a prime with characters that the model never saw, unless `unknown` is "skip";
-        UsageError; and OverflowingModelError.
+        echo: whether to include the prime.  seed: by default a new one each time.  choice: see `Choice`.
+        Errors: TextError for a prime with characters that the model lacks, unless `unknown` is "skip";
+        UsageError; OverflowingModelError.
         """
         (text,) = self.sample_many([prime], echo=echo, seed=seed, **choice)
         return text
@@ -109,43 +109,47 @@ class Model:
         seed: int | None = None,
         **choice: Unpack[Choice],
     ) -> list[str]:
-        """`num` samples of each prime, one prime after the other; all are drawn side by side.
+        """Return `num` samples of each prime, one prime after the other; all are sampled in parallel.
 
-        Each is the text that `sample` gives for its prime and seed, alone (of several, the first).
-        unique, not_in: no sample twice, and none of these; there are fewer where the model gives no more.
-        Errors: as `sample`.
+        The first sample of each prime is the text that `sample` returns for the same prime and seed.
+        unique: return no sample twice.  not_in: texts that no sample may be.  With either, fewer samples are
+        returned if the model produces no more new ones.
+        Errors: as for `sample`.
         """
         primes = [primes] if isinstance(primes, str) else [*primes]
         if odd := [prime for prime in primes if not isinstance(prime, str)]:
-            raise UsageError(f"{field('prime')} is {odd[0]!r}", "it is a text; several are for sample_many")
+            raise UsageError(
+                f"{field('prime')} is {odd[0]!r}", "it must be a str; for several primes, use sample_many"
+            )
         values: dict[str, Any] = {**choice, "num": num, "threads": self._threads}
         values |= {"stop": tuple(choice.get("stop", ()))}
         values |= {"seed": secrets.randbelow(2**32) if seed is None else seed}
         config = SampleConfig(**values)
         if not config.length:
-            raise UsageError(f"{field('length')} is 0", "text without end comes from stream")
+            raise UsageError(f"{field('length')} is 0", "for endless text, use stream")
         found = answers(self.checkpoint, config, primes, Known(not_in, unique))
         return [(answer.prime if echo else "") + answer.text for answer in found]
 
     def stream(self, config: SampleConfig) -> Iterator[str]:
-        """Text as it is drawn, in constant memory; a length of 0 never ends.  Errors: as `sample`."""
+        """Yield text as it is sampled, in constant memory; length 0 never ends.  Errors: as for `sample`."""
         return sample(self.checkpoint, config)
 
     def next_probabilities(self, text: str) -> NDArray[np.float64]:
-        """How likely the model takes each of `characters` to follow on a text (V,).
+        """Return the probability of each of `characters` to come after a text (V,).
 
-        Errors: TextError for unknown characters; OverflowingModelError.
+        Errors: TextError for characters that the model lacks; OverflowingModelError.
         """
         return following(self.checkpoint, text)
 
     def score(self, text: str, unknown: str = "error") -> Metrics:
-        """Loss in nats, bits, perplexity, accuracy, of all characters but the first, which nothing precedes.
+        """Return loss, bits per character, perplexity and accuracy of a text.
 
-        A model that was trained on documents reads each from its beginning, after a line end.
+        The first character is not scored, since nothing precedes it.  A model trained on documents reads each
+        from its beginning, after a line end.
 
-        unknown: what to do with characters that the model never saw: "error", "skip", or "score", which
-        charges each as one of Unicode's, 20 bits.
-        Errors: TextError for such characters, and for a text without two others; OverflowingModelError.
+        unknown: what to do with characters that the model lacks: "error", "skip", or "score", which counts
+        each as 20 bits, as any character of Unicode.
+        Errors: TextError for such characters, and for fewer than two others; OverflowingModelError.
         """
         tally = Tally().add(self._read(text, unknown))
         if not tally.chars:
@@ -153,14 +157,14 @@ class Model:
         return tally.metrics
 
     def nats(self, text: str) -> NDArray[np.float64]:
-        """-ln p of each character (len(text),), NaN for the first; of each byte for a model of bytes.
+        """Return -ln p of each character (len(text),), or of each byte for a byte model; NaN for the first.
 
-        Errors: TextError for characters that the model never saw; OverflowingModelError.
+        Errors: TextError for characters that the model lacks; OverflowingModelError.
         """
         return self._read(text, "error").nats
 
     def score_lines(self, lines: Iterable[str]) -> list[Metrics]:
-        """The score of each text on its own, read after a newline; many at once are fast."""
+        """Score each text on its own, after a newline; faster than one call of `score` for each."""
         vocabulary = self.checkpoint.vocabulary
         ids = [vocabulary.encode(line) for line in lines]
         predictions = score_lines(self.checkpoint.network, ids, vocabulary.newline, self._team)
@@ -169,19 +173,20 @@ class Model:
         return [Tally().add(each).metrics for each in predictions]
 
     def gradient_over_lag(self, text: str, lags: int = 100, positions: int = 100) -> GradientOverLag:
-        """How far back the model's losses reach: norms (lags + 1,) of their gradient by earlier states.
+        """Measure how far back the model looks: norms (lags + 1,) of the loss gradient by earlier states.
 
-        See docs/bptt.md.  Errors: TextError for a text too short, or unknown characters.
+        See docs/bptt.md.  Errors: TextError for a text that is too short, or characters that the model lacks.
         """
         return gradient_over_lag(
             self.checkpoint.network, self.checkpoint.vocabulary.encode(text), lags, positions
         )
 
     def explain(self, text: str, top: int = TOP, page: str | Path | None = None) -> Explanation:
-        """What the model does at each character: its bits and guesses, its units, and what these track.
+        """Explain the model's predictions: bits and guesses for each character, units, and what they track.
 
-        page: a file for the page that shows it in a browser.
-        Errors: TextError for unknown characters, and for fewer than 2 or more than 20,000; OSError.
+        top: number of guesses for each character.  page: an HTML file to write.
+        Errors: TextError for characters that the model lacks, and for fewer than 2 or more than 20,000
+        characters; OSError.
         """
         explained = explain(self.checkpoint, self.checkpoint.vocabulary.encode(text), top=top)
         if page is not None:

@@ -1,4 +1,4 @@
-"""What arrays are called in signatures."""
+"""Names for array types in signatures."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-Array = NDArray[Any]  # of numbers
-Ids = NDArray[Any]  # of characters: integers of the smallest type that holds them
+Array = NDArray[Any]  # numbers
+Ids = NDArray[Any]  # characters, as integers of the smallest type that fits

@@ -1,4 +1,4 @@
-"""What a model, a training run and a sample are made of: the only place where defaults live."""
+"""The options of models, training, sampling and scoring, with all their defaults."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 from .errors import UsageError, field
 
-WIDEST = 4096  # steps of attention
+WIDEST = 4096  # largest attention window, in steps
 DTYPES = ("float32", "bfloat16", "float64")
-CHECKED = ("float32", "float64")  # those whose gradients differences can check
+CHECKED = ("float32", "float64")  # precisions in which finite differences can check gradients
 LEVELS = ("char", "byte")
-UNKNOWN = ("error", "skip")  # what to do with characters that a model does not know
-SCORED_UNKNOWN = (*UNKNOWN, "score")  # as if each were one of Unicode's, all equally likely
-ENCODING_ERRORS = ("strict", "replace", "skip")  # what to do with bytes that are not in the encoding
+UNKNOWN = ("error", "skip")  # what to do with characters that a model lacks
+SCORED_UNKNOWN = (*UNKNOWN, "score")  # score: as any character of Unicode, all equally likely
+ENCODING_ERRORS = ("strict", "replace", "skip")  # what to do with undecodable bytes
 DOCUMENTS = ("line", "blank")  # what ends a document: a line end, or a blank line
-JOIN = ("newline", "nothing")  # between files read as one, where the first ends without a line end
+JOIN = ("newline", "nothing")  # put between files read as one, if the first has no final line end
 
 
 def symbol(level: str) -> str:
-    """What a text of a level consists of."""
+    """Return what texts of a level consist of: bytes or characters."""
     return "byte" if level == "byte" else "character"
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a network; with a vocabulary's size it fixes every parameter's shape.
+    """The shape of a network; with the size of the vocabulary, it fixes the shape of every parameter.
 
-    `charrnn train` sets what was not given by the text: training/fitting.py.
+    `charrnn train` fits options that are not given to the text: see training/fitting.py.
     """
 
     cell: str = "lstm"
@@ -38,31 +38,31 @@ class ModelConfig:
     embed_size: int = 0  # 0: characters enter as one-hot vectors
     dropout: float = 0.25
     dtype: str = "float32"
-    attention: int = 0  # steps that each looks back on; 0: off
+    attention: int = 0  # how many steps each step looks back; 0: no attention
 
     def __post_init__(self) -> None:
         at_least("hidden_size", self.hidden_size, 1)
         at_least("num_layers", self.num_layers, 1)
         at_least("embed_size", self.embed_size, 0)
         if not 0 <= self.dropout < 1:
-            raise UsageError(f"{field('dropout')} is {self.dropout}", "it is a probability below 1")
+            raise UsageError(f"{field('dropout')} is {self.dropout}", "it must be a probability below 1")
         one_of("dtype", self.dtype, DTYPES)
         at_least("attention", self.attention, 0)
         at_most("attention", self.attention, WIDEST)
 
     @property
     def storage(self) -> str:
-        """The type of parameters and of all that is remembered; of bfloat16 only what is multiplied is."""
+        """The type of parameters and states: with bfloat16, only the factors of matrix products have it."""
         return "float32" if self.dtype == "bfloat16" else self.dtype
 
     @property
     def attention_size(self) -> int:
-        """Of queries, keys and values: an eighth of the hidden size, so that they cost little, or 32."""
+        """Size of queries, keys and values: an eighth of the hidden size, or 32, to cost little."""
         return min(self.hidden_size, max(32, self.hidden_size // 8))
 
 
-# learning rates that did well for 128 to 512 hidden units (docs/training.md): the rate, and for those that
-# divide by a gradient's size, the hidden size above which it falls in proportion (Yang et al. 2021)
+# Learning rates that did well for 128 to 512 hidden units (docs/training.md). For optimizers that divide by
+# the gradient's size, also the hidden size above which the rate falls in proportion (Yang et al. 2021).
 LEARNING_RATES = {
     "adam": (0.02, 128),
     "adamw": (0.02, 128),
@@ -71,52 +71,52 @@ LEARNING_RATES = {
     "momentum": (0.5, None),
     "sgd": (5.0, None),
 }
-SHAKEN, STEADY_BATCH = ("gru", "rnn"), 64  # cells that small minibatches make unsteady: they learn slower
+SHAKEN, STEADY_BATCH = ("gru", "rnn"), 64  # cells that need a lower rate with batches smaller than this
 OPTIMIZERS = tuple(LEARNING_RATES)
 LARGEST_SEED = 10**18 - 1  # that a checkpoint can hold
-MOST_EPOCHS, LONGEST_TIME = 1e9, 1e9  # the second in seconds: 30 years
+MOST_EPOCHS, LONGEST_TIME = 1e9, 1e9  # LONGEST_TIME in seconds: 30 years
 SCHEDULES = ("constant", "cosine", "step", "plateau")
-SPANS = ("steps", "time")  # what a schedule runs over
+SPANS = ("steps", "time")  # what a schedule spans
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained: the data's cut, the optimiser, when to stop and what to keep.
+    """How a model is trained: how the text is split, the optimizer, when to stop and what to keep.
 
-    `charrnn train` sets batch_size and epochs by the text where they were not given: training/fitting.py.
+    `charrnn train` fits batch_size and epochs to the text if they are not given: see training/fitting.py.
     """
 
     level: str = "char"  # or byte
     encoding: str = "utf-8"
     encoding_errors: str = "strict"
     join: str = "newline"
-    shuffle_lines: bool = False  # before the text is cut
-    documents: str = ""  # each line, or what blank lines part, is a text of its own; empty: the whole is one
+    shuffle_lines: bool = False  # before the text is split
+    documents: str = ""  # line or blank: lines, or blocks between blank lines, are texts of their own
     val_fraction: float = 0.1
     test_fraction: float = 0.0
-    unknown: str = "error"  # or skip: characters of a validation text that training never saw
+    unknown: str = "error"  # or skip: characters of a validation text that the model lacks
     optimizer: str = "adam"
-    lr: float = 0.0  # 0: by optimizer and hidden size
+    lr: float = 0.0  # 0: see `tuned`
     lr_schedule: str = "cosine"
-    schedule_over: str = "steps"  # or time: what the schedule spans, max_time if that alone limits the run
+    schedule_over: str = "steps"  # or time, if max_time alone limits the run: what the schedule spans
     warmup: int = 100  # steps
     weight_decay: float = 0.0
     clip_norm: float = 1.0  # 0: off
     clip_value: float = 0.0  # 0: off
     weight_clip: float = 0.0  # 0: off
-    teacher_forcing: float = 1.0  # share of true inputs; the rest are the model's own predictions
+    teacher_forcing: float = 1.0  # share of inputs from the text; the rest are the model's own predictions
     seq_len: int = 64
     batch_size: int = 64
     epochs: float = 18.0
     max_steps: int = 0  # 0: no limit
     max_time: float = 0.0  # seconds; 0: no limit
-    patience: int = 0  # evaluations without a better one; 0: no limit
+    patience: int = 0  # validations without improvement; 0: no limit
     eval_every: int = 0  # steps; 0: after each epoch
-    save_every: int = 0  # steps; 0: after each evaluation, and about a minute of work
+    save_every: int = 0  # steps; 0: after each evaluation, and about every minute
     keep_last: int = 0
     sample_every: int = 0  # steps; 0: never
     seed: int = 0
-    threads: int = 0  # 0: every core this process may use
+    threads: int = 0  # 0: one per core available to this process
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "seq_len"):
@@ -137,7 +137,7 @@ class TrainConfig:
         for name in ("val_fraction", "test_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(
-                    f"{field(name)} is {getattr(self, name)}", "it is a share of the text below 1"
+                    f"{field(name)} is {getattr(self, name)}", "it must be a share of the text below 1"
                 )
         one_of("level", self.level, LEVELS)
         one_of("encoding_errors", self.encoding_errors, ENCODING_ERRORS)
@@ -151,7 +151,7 @@ class TrainConfig:
             above("max_time", self.max_time)
 
     def tuned(self, model: ModelConfig) -> TrainConfig:
-        """With a learning rate: the one given, or one that suits optimiser, hidden size, cell and batch."""
+        """Return a copy with a learning rate: the given one, or one for optimizer, size, cell and batch."""
         rate, widest = LEARNING_RATES[self.optimizer]
         scale = min(1.0, widest / model.hidden_size) if widest else 1.0
         if model.cell in SHAKEN:
@@ -161,20 +161,20 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """How characters are drawn, and when that ends."""
+    """How characters are sampled, and when a sample ends."""
 
-    length: int = 1000  # 0: without end
+    length: int = 1000  # 0: endless
     temp: float = 1.0  # 0: always the most likely character
-    top_k: int = 0  # only so many of the most likely; 0: off
-    top_p: float = 1.0  # only the most likely that together reach this share; 1: off
-    min_p: float = 0.0  # only those at least this share as likely as the most likely; 0: off
-    repeat_penalty: float = 1.0  # factor of ln p of the characters read last; 1: off
+    top_k: int = 0  # sample from this many of the most likely characters; 0: all
+    top_p: float = 1.0  # sample from the most likely characters that together reach this share; 1: off
+    min_p: float = 0.0  # sample from characters at least this share as likely as the most likely; 0: off
+    repeat_penalty: float = 1.0  # factor for the ln p of characters read recently; 1: off
     prime: str = ""
     stop: tuple[str, ...] = ()  # texts that end a sample
-    unknown: str = "error"  # or skip: characters of prime and stop that the model does not know
+    unknown: str = "error"  # or skip: characters of prime and stop that the model lacks
     num: int = 1
     seed: int = 0
-    threads: int = 0  # 0: every core this process may use
+    threads: int = 0  # 0: one per core available to this process
 
     def __post_init__(self) -> None:
         for name in ("length", "top_k", "seed", "threads"):
@@ -191,7 +191,8 @@ class SampleConfig:
             raise UsageError(f"{field('stop')} is empty", "name the text that ends a sample")
         if self.num > 1 and not self.length:
             raise UsageError(
-                f"{field('length')} is 0 and {field('num')} {self.num}", "one sample alone can be without end"
+                f"{field('length')} is 0 and {field('num')} is {self.num}",
+                "only a single sample can be endless",
             )
 
 
@@ -200,8 +201,8 @@ class EvalConfig:
     """How texts are scored."""
 
     stateless: bool = False  # each line on its own
-    dynamic: bool = False  # go on learning from what was scored
-    lr: float = 2e-4  # of that learning; for Shakespeare and 256 units, 1e-4 to 4e-4 did well
+    dynamic: bool = False  # keep training on the text while scoring it
+    lr: float = 2e-4  # learning rate for `dynamic`; on Shakespeare with 256 units, 1e-4 to 4e-4 did well
     unknown: str = "error"  # or skip, or score
     encoding: str = "utf-8"
     encoding_errors: str = "strict"
@@ -209,8 +210,8 @@ class EvalConfig:
     def __post_init__(self) -> None:
         if self.stateless and self.dynamic:
             raise UsageError(
-                f"{field('stateless')} and {field('dynamic')}",
-                "choose one: dynamic evaluation carries all it read",
+                f"{field('stateless')} and {field('dynamic')} are both given",
+                "choose one: dynamic evaluation carries its state from line to line",
             )
         above("lr", self.lr)
         one_of("unknown", self.unknown, SCORED_UNKNOWN)
@@ -219,7 +220,7 @@ class EvalConfig:
 
 @dataclass(frozen=True)
 class GradcheckConfig:
-    """The size of the text that gradients are checked on, and how exactly."""
+    """The text on which gradients are checked, and the tolerance."""
 
     vocab_size: int = 7
     seq_len: int = 6
@@ -239,7 +240,7 @@ class GradcheckConfig:
 
 @dataclass(frozen=True)
 class BenchSetup:
-    """What is timed: training steps of batch_size x seq_len characters, or, with batch_size 0, sampling."""
+    """A benchmark: training steps of batch_size x seq_len characters, or sampling if batch_size is 0."""
 
     hidden_size: int
     num_layers: int
@@ -254,38 +255,39 @@ class BenchSetup:
 
 
 def of_type(name: str, value: Any) -> Any:
-    """A value for a field of the model or its training, a whole number for a float too.
+    """Return a value as the type of a field of ModelConfig or TrainConfig; an int is accepted for a float.
 
-    Errors: UsageError for another type; max_time may be a text, for example "5m".
+    A str is accepted for max_time, such as "5m".
+    Errors: UsageError for other types.
     """
     wanted = type((vars(ModelConfig()) | vars(TrainConfig()))[name])
-    kinds = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    kinds = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
     if name == "max_time" and isinstance(value, str):
         return value
     if type(value) is wanted or (wanted is float and type(value) is int):
         return wanted(value)
-    raise UsageError(f"{field(name)} is {value!r}", f"it is {kinds[wanted]}")
+    raise UsageError(f"{field(name)} is {value!r}", f"it must be {kinds[wanted]}")
 
 
 def at_least(name: str, value: float, least: float) -> None:
-    """Errors: UsageError for a value below `least`, infinite or NaN."""
+    """Raise a UsageError for a value that is below `least`, infinite or NaN."""
     if not least <= value < float("inf"):
         raise UsageError(f"{field(name)} is {value}", f"it must be at least {least}")
 
 
 def at_most(name: str, value: float, most: float) -> None:
-    """Errors: UsageError for a value beyond `most`."""
+    """Raise a UsageError for a value above `most`."""
     if value > most:
         raise UsageError(f"{field(name)} is {value}", f"it must be at most {most:g}")
 
 
 def above(name: str, value: float) -> None:
-    """Errors: UsageError for a value that is not above 0 and finite."""
+    """Raise a UsageError for a value that is not above 0 and finite."""
     if not 0 < value < float("inf"):
         raise UsageError(f"{field(name)} is {value}", "it must be above 0")
 
 
 def one_of(name: str, value: str, choices: Sequence[str]) -> None:
-    """Errors: UsageError that lists the choices."""
+    """Raise a UsageError that lists the choices, for a value that is none of them."""
     if value not in choices:
         raise UsageError(f"{field(name)} is {value!r}", f"choose one of: {', '.join(choices)}")

@@ -22,7 +22,7 @@ from .cli.display import display
 from .cli.file_checks import same, seconds
 from .cli.log import JsonLog
 from .config import ModelConfig, TrainConfig, of_type
-from .errors import UsageError, field
+from .errors import UsageError, field, in_python, spelled
 from .training.events import Event
 from .training.run_lock import output
 from .training.setup import Request, prepare
@@ -33,7 +33,10 @@ Files = str | Path | Sequence[str | Path]
 
 
 class Options(TypedDict, total=False):
-    """Of a model and its training, as on the command line: docs/options.md. Those not given fit the text."""
+    """Options of the model and its training, as on the command line: see docs/options.md.
+
+    Some that are not given are fitted to the text.
+    """
 
     cell: str
     hidden_size: int
@@ -64,7 +67,7 @@ class Options(TypedDict, total=False):
     batch_size: int
     epochs: float
     max_steps: int
-    max_time: float | str  # seconds, or for example "5m"
+    max_time: float | str  # in seconds, or a str such as "5m"
     patience: int
     eval_every: int
     save_every: int
@@ -75,7 +78,7 @@ class Options(TypedDict, total=False):
 
 
 class Asked(Options, total=False):
-    """All that a run can be asked for: see `Run`."""
+    """All keyword arguments of `Run`."""
 
     text: str | None
     out: str | Path | None
@@ -87,7 +90,7 @@ class Asked(Options, total=False):
 
 
 class Run:
-    """A training run: iterating trains, and yields what happens (charrnn.training.events).
+    """A training run.  Iterating over it trains the model, and yields events (charrnn.training.events).
 
         run = charrnn.Run("corpus.txt", cell="gru")
         for event in run:
@@ -95,7 +98,7 @@ class Run:
                 run.stop()
         model = run.model
 
-    Ctrl-C ends it after the current step, a second one at once; what was reached is kept.
+    Ctrl-C ends training after the current step, a second one at once; the model so far is kept.
     """
 
     def __init__(
@@ -111,19 +114,19 @@ class Run:
         force: bool = False,
         **options: Unpack[Options],
     ):
-        """Everything is read and set up.
+        """Read the text and set up the run.
 
-        corpus: files, read as one; or `text`, in memory.  out: NAME for NAME.npz, NAME.last.npz and the log
-        NAME.jsonl; without it the model is in memory alone.  val, init_from, resume, extend_vocab, force: as
-        on the command line.
+        corpus: one file or several, read as one text.  text: a text, instead of files.  out: NAME, to write
+        NAME.npz, NAME.last.npz and the log NAME.jsonl; without it, the run leaves no files.  val, init_from,
+        resume, extend_vocab, force: as on the command line.
         Errors: UsageError, TextError, CheckpointError.
         """
         if bool(corpus) == (text is not None):
-            raise UsageError(f"{field('corpus')} and {field('text')}", "give one of them")
+            raise UsageError(f"{field('corpus')} and {field('text')}", "give exactly one of them")
         if known := options.keys() - {*vars(MODEL), *vars(TRAIN)}:
             raise UsageError(f"there is no option {min(known)!r}", "see help(charrnn.Options)")
         if resume and not out:
-            raise UsageError(f"{field('resume')} without {field('out')}", "name the run to go on with")
+            raise UsageError(f"{field('resume')} without {field('out')}", "name the run to continue")
         files = [corpus] if isinstance(corpus, str | Path) else corpus
         values: dict[str, Any] = {name: of_type(name, value) for name, value in options.items()}
         if isinstance(limit := values.get("max_time"), str):
@@ -137,7 +140,7 @@ class Run:
             if path.exists():
                 raise UsageError(
                     f"{path} exists",
-                    f"choose another {field('out')}, {field('resume', 'True')} to go on, or "
+                    f"choose another {field('out')}, {field('resume', 'True')} to continue that run, or "
                     f"{field('force', 'True')} to overwrite it",
                 )
         read = [*map(Path, files), *(Path(file) for file in (val, init_from) if file)]
@@ -157,7 +160,7 @@ class Run:
             text=text,
         )
         setup = prepare(request)
-        self.notes = setup.notes  # what the user should know
+        self.notes = [spelled(text, in_python) for text in setup.notes]  # for the user
         told = {"corpus": [*map(str, files)]} if files else {}
         command = ", ".join(f"{name}={value!r}" for name, value in (told | values).items())
         self._trainer = Trainer(
@@ -166,13 +169,13 @@ class Run:
             network=setup.network,
             origin=replace(setup.origin, command=f"charrnn.train({command})"),
         )
-        self.sample = self._trainer.sample  # from the model as it is now, or with True from the best
+        self.sample = self._trainer.sample  # from the current model, or with True from the best
 
     def __iter__(self) -> Iterator[Event]:
-        """Errors: DivergedError, CheckpointError."""
+        """Train, and yield each event.  Errors: DivergedError, CheckpointError."""
         with output(self.names.best), _interrupts(self.stop):
             if self._resume:
-                self.notes.append(self._trainer.resume())
+                self.notes.append(spelled(self._trainer.resume(), in_python))
             log = JsonLog(self.names.log, append=self._resume) if self._kept else nullcontext(_ignore)
             with log as record:
                 for event in self._trainer.run():
@@ -180,12 +183,15 @@ class Run:
                     yield event
 
     def stop(self) -> None:
-        """End after the current step, with everything saved."""
+        """End training after the current step, and save everything."""
         self._trainer.stop()
 
     @property
     def model(self) -> Model:
-        """The best on validation so far; without a validation text, the last.  Errors: CheckpointError."""
+        """The model with the lowest validation loss so far; without validation, the last.
+
+        Errors: CheckpointError.
+        """
         return load(self.names.best)
 
 
@@ -196,13 +202,13 @@ def train(
     on_event: Callable[[Event], None] = lambda event: None,
     **asked: Unpack[Asked],
 ) -> Model:
-    """Train a model, and show how it goes, on a terminal or in a notebook.
+    """Train a model, and display the progress on a terminal or in a notebook.
 
         model = charrnn.train("corpus.txt", cell="gru", max_time="5m")
         print(model.sample("Once", temp=0.8))
 
-    show: progress on stderr.  on_event: called with all that happens.  asked: see `Run`.
-    Ctrl-C ends it after the current step; the model is then what was reached.
+    show: whether to print progress on stderr.  on_event: called with each event.  asked: see `Run`.
+    Ctrl-C ends training after the current step; the best model so far is returned.
     """
     run = Run(corpus, **asked)
     for text in run.notes:
@@ -216,7 +222,7 @@ def train(
 
 @contextmanager
 def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """While entered, the first Ctrl-C calls `stop`; only Python's main thread can hear it."""
+    """While entered, call `stop` on the first Ctrl-C; only Python's main thread receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -233,10 +239,10 @@ def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def _remove(folder: str, process: int) -> None:
-    """By the process that made it, not by a fork of it."""
+    """Remove a temporary folder, only in the process that made it: a fork must not."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ignore(event: Event) -> None:
-    """There is no log."""
+    """Do nothing, in place of a log."""

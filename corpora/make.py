@@ -1,9 +1,9 @@
-"""Texts whose entropy is known exactly, so that a model's loss can be held against the best possible one.
+"""Make texts whose entropy is known exactly, so that a model's loss can be compared with the optimum.
 
     python corpora/make.py markov --lines 20000 --seed 0 > corpora/markov.txt
 
-The text goes to stdout, its entropy per character to stderr. Of Python's generator only random() is used,
-whose sequence is guaranteed: the same command gives the same bytes on every machine.
+The text goes to stdout, its entropy per character to stderr. The only function used of
+Python's generator is random(), whose sequence is guaranteed: a command gives the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-SYMBOLS = "abcdefgh\n"  # of the Markov source, where a line's end is a symbol like any other
+SYMBOLS = "abcdefgh\n"  # of the Markov source, where a line end is a symbol like any other
 BRACKETS = ["()", "[]", "{}", "<>"]
 
 
 def stationary(chain: Array) -> Array:
-    """The share of time that an irreducible Markov chain spends in each state."""
+    """Return the share of time that an irreducible Markov chain spends in each state."""
     states = len(chain)
     equations = np.vstack([chain.T - np.eye(states), np.ones(states)])
     solution: Array = np.linalg.lstsq(equations, np.eye(states + 1)[states])[0]
@@ -38,7 +38,7 @@ def stationary(chain: Array) -> Array:
 
 
 def nats(chances: Array) -> Array:
-    """The entropy of each row of probabilities, in nats."""
+    """Return the entropy of each row of probabilities, in nats."""
     entropy: Array = -np.sum(chances * np.log(np.where(chances > 0, chances, 1.0)), axis=-1)
     return entropy
 
@@ -46,7 +46,7 @@ def nats(chances: Array) -> Array:
 def split_pairs(
     rng: Random, largest: int = 99, share: float = 0.0
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """All pairs of numbers up to `largest`: those kept, and those held out, each in both its orders."""
+    """Return all pairs of numbers up to `largest`: those kept and those held out, each in both orders."""
     kept: list[tuple[int, int]] = []
     held: list[tuple[int, int]] = []
     for a in range(largest + 1):
@@ -56,17 +56,17 @@ def split_pairs(
 
 
 def sum_line(a: int, b: int) -> str:
-    """One line of arithmetic."""
+    """Return one line of arithmetic."""
     return f"{a}+{b}={a + b}\n"
 
 
 def number_line(n: int) -> str:
-    """One line of two languages."""
+    """Return one line with a number in two languages."""
     return f"{number_words.english(n)}\t{number_words.french(n)}\n"
 
 
 def split_numbers(rng: Random, largest: int = 9999, share: float = 0.0) -> tuple[list[int], list[int]]:
-    """All numbers up to `largest`: those kept, and those held out."""
+    """Return all numbers up to `largest`: those kept and those held out."""
     kept: list[int] = []
     held: list[int] = []
     for n in range(largest + 1):
@@ -75,18 +75,18 @@ def split_numbers(rng: Random, largest: int = 9999, share: float = 0.0) -> tuple
 
 
 def uniform(rng: Random, lines: Sequence[str]) -> Iterator[str]:
-    """Lines, each as likely as the other."""
+    """Yield random lines, all equally likely."""
     while True:
         yield lines[int(rng.random() * len(lines))]
 
 
 def uniform_entropy(lines: Sequence[str]) -> float:
-    """Nats per character: only the choice of the line is free."""
+    """Return nats per character: only the choice of the line is random."""
     return math.log(len(lines)) * len(lines) / sum(map(len, lines))
 
 
 def copies(rng: Random, shortest: int = 5, longest: int = 15, gap: int = 10) -> Iterator[str]:
-    """Lines of random letters, a gap, and the same letters; every length is as likely as the other."""
+    """Yield lines of random letters, a gap, and the same letters; all lengths are equally likely."""
     while True:
         length = shortest + int(rng.random() * (longest - shortest + 1))
         word = "".join(LETTERS[int(rng.random() * len(LETTERS))] for _ in range(length))
@@ -94,19 +94,19 @@ def copies(rng: Random, shortest: int = 5, longest: int = 15, gap: int = 10) -> 
 
 
 def copies_entropy(shortest: int = 5, longest: int = 15, gap: int = 10) -> float:
-    """Nats per character: the length is free and the first letters are, but not their copy."""
+    """Return nats per character: the length and the first letters are random, but not their copy."""
     length = (shortest + longest) / 2
     return (math.log(longest - shortest + 1) + length * math.log(len(LETTERS))) / (2 * length + gap + 1)
 
 
 def markov_weights(rng: Random, order: int = 2) -> list[list[float]]:
-    """A weight for each symbol after each context of `order` symbols; products, so that some are rare."""
+    """Return a weight for each symbol after each context of `order` symbols; products make some rare."""
     contexts = len(SYMBOLS) ** order
     return [[rng.random() * rng.random() * rng.random() for _ in SYMBOLS] for _ in range(contexts)]
 
 
 def markov(rng: Random, weights: Sequence[Sequence[float]]) -> Iterator[str]:
-    """Lines of a Markov source, which begins as if after line ends alone."""
+    """Yield lines of a Markov source, which begins as if only line ends came before."""
     cumulative = [list(accumulate(row)) for row in weights]
     context, line = len(weights) - 1, ""
     while True:
@@ -120,7 +120,7 @@ def markov(rng: Random, weights: Sequence[Sequence[float]]) -> Iterator[str]:
 
 
 def markov_entropy(weights: Sequence[Sequence[float]]) -> float:
-    """Nats per character: each context's, in proportion to how often the source is there."""
+    """Return nats per character: the mean over contexts, weighted by how often the source is in each."""
     chances = np.array(weights) / np.sum(weights, axis=1, keepdims=True)
     contexts, symbols = chances.shape
     chain = np.zeros((contexts, contexts))
@@ -131,14 +131,14 @@ def markov_entropy(weights: Sequence[Sequence[float]]) -> float:
 
 
 def open_chances(deepest: int = 8, opening: float = 0.5, stop: float = 0.25) -> list[float]:
-    """The probability of an opening bracket at each depth; at depth 0 the other choice ends the line."""
+    """Return the probability of an opening bracket at each depth; at depth 0, the line ends otherwise."""
     return [1 - stop, *[opening] * (deepest - 1), 0.0]
 
 
 def brackets(rng: Random, chances: Sequence[float]) -> Iterator[str]:
-    """Lines of balanced brackets; none is empty."""
+    """Yield lines of balanced brackets; none is empty."""
     while True:
-        line, closing = "", ""  # the brackets that are due, the next one last
+        line, closing = "", ""  # the brackets still to close, the next one last
         while not line or closing or rng.random() < chances[0]:
             if not closing or rng.random() < chances[len(closing)]:
                 kind = BRACKETS[int(rng.random() * len(BRACKETS))]
@@ -149,7 +149,7 @@ def brackets(rng: Random, chances: Sequence[float]) -> Iterator[str]:
 
 
 def brackets_entropy(chances: Sequence[float]) -> float:
-    """Nats per character, from the chain of depths and of a last state, the beginning of a line."""
+    """Return nats per character, from the chain of depths plus a last state, the start of a line."""
     start = len(chances)
     chain, entropy = np.zeros((start + 1, start + 1)), np.zeros(start + 1)
     for state, chance in enumerate([*chances, 1.0]):
@@ -160,18 +160,18 @@ def brackets_entropy(chances: Sequence[float]) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    result = argparse.ArgumentParser(description="Write a text whose entropy is known to stdout.")
+    """Return the command line parser."""
+    result = argparse.ArgumentParser(description="Write a text with known entropy to stdout.")
     kinds = result.add_subparsers(dest="kind", required=True)
     options: dict[str, dict[str, tuple[Any, str]]] = {
         "sums": {
-            "--largest": (99, "largest number that is added"),
-            "--hold-out": ("", "write pairs that the text lacks to this file, each once"),
+            "--largest": (99, "largest number to add"),
+            "--hold-out": ("", "keep pairs out of the text, and write each once to this file"),
             "--share": (0.1, "share of the pairs that --hold-out takes"),
         },
         "numbers": {
-            "--largest": (number_words.LARGEST, f"largest number, {number_words.LARGEST} at most"),
-            "--hold-out": ("", "write numbers that the text lacks to this file, each once"),
+            "--largest": (number_words.LARGEST, f"largest number, at most {number_words.LARGEST}"),
+            "--hold-out": ("", "keep numbers out of the text, and write each once to this file"),
             "--share": (0.1, "share of the numbers that --hold-out takes"),
         },
         "copy": {
@@ -180,31 +180,33 @@ def parser() -> argparse.ArgumentParser:
             "--gap": (10, "spaces between the letters and their copy"),
         },
         "markov": {
-            "--order": (2, "how many characters the next one depends on"),
+            "--order": (2, "number of characters that the next one depends on"),
             "--source": (0, "seed of the probabilities; --seed is that of the text"),
         },
         "brackets": {
-            "--depth": (8, "most brackets that are open at once"),
+            "--depth": (8, "most brackets open at once"),
             "--opening": (0.5, "probability of an opening bracket inside another"),
-            "--stop": (0.25, "probability that a line ends where all brackets are closed"),
+            "--stop": (0.25, "probability that a line ends when all brackets are closed"),
         },
     }
     for kind, own in options.items():
         command = kinds.add_parser(kind, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        for name, (default, text) in ({"--lines": (1000, "size"), "--seed": (0, "seed")} | own).items():
+        for name, (default, text) in (
+            {"--lines": (1000, "number of lines"), "--seed": (0, "seed of the text")} | own
+        ).items():
             command.add_argument(name, type=type(default), default=default, help=text)
     return result
 
 
 def held_out(file: str, rng: Random, kept: list[str], held: list[str]) -> tuple[Iterator[str], float]:
-    """Lines of those kept, and their entropy; the others go to the file, if it has a name."""
+    """Return random kept lines and their entropy; write the held-out lines to the file, if it has a name."""
     if file:
         Path(file).write_text("".join(held), encoding="utf-8")
     return uniform(rng, kept), uniform_entropy(kept)
 
 
 def made(args: argparse.Namespace) -> tuple[Iterator[str], float]:
-    """The lines that were asked for, without end, and their entropy in nats per character."""
+    """Return the requested lines, an endless iterator, and their entropy in nats per character."""
     rng = Random(args.seed)
     if args.kind == "sums":
         pairs = split_pairs(rng, args.largest, args.share if args.hold_out else 0.0)
@@ -223,12 +225,12 @@ def made(args: argparse.Namespace) -> tuple[Iterator[str], float]:
 
 
 def main() -> None:
-    """Write the text and say what its entropy is."""
+    """Write the text to stdout and its entropy to stderr."""
     commands = parser()
     args = commands.parse_args()
     if args.kind == "numbers" and not 0 <= args.largest <= number_words.LARGEST:
-        commands.error(f"--largest is {args.largest}; there are words for 0 to {number_words.LARGEST}")
-    sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: numbers have an accent
+        commands.error(f"--largest is {args.largest}; it must be from 0 to {number_words.LARGEST}")
+    sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale: French numbers have accents
     lines, entropy = made(args)
     sys.stdout.writelines(islice(lines, args.lines))
     print(f"{entropy:.6f} nats = {entropy / math.log(2):.6f} bits per character", file=sys.stderr)

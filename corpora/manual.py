@@ -1,4 +1,4 @@
-"""Prints the prose of Python's language reference, which Python carries in a module, a paragraph a line.
+"""Print the prose of Python's language reference, from a standard module, one paragraph per line.
 
 python corpora/manual.py > manual.txt
 """

@@ -1,4 +1,4 @@
-"""Numbers from 0 to 9,999 in words, in the English of Britain and the French of France, for make.py."""
+"""Numbers from 0 to 9,999 in words, in British English and the French of France, for make.py."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ SPELT = {
     "english tens": "- - twenty thirty forty fifty sixty seventy eighty ninety",
     "french tens": "- - vingt trente quarante cinquante soixante soixante quatre-vingt quatre-vingt",
 }
-LARGEST = 9999  # of which both languages have words here
+LARGEST = 9999  # in both languages
 ENGLISH, FRENCH, ENGLISH_TENS, FRENCH_TENS = (words.split() for words in SPELT.values())
 
 
 def english(n: int) -> str:
-    """2217: two thousand two hundred and seventeen; `and` stands before what is less than a hundred."""
+    """2217: two thousand two hundred and seventeen; `and` comes before a rest below a hundred."""
     if n < 20:
         return ENGLISH[n]
     if n < 100:
@@ -27,7 +27,7 @@ def english(n: int) -> str:
 
 
 def french(n: int) -> str:
-    """2217: deux mille deux cent dix-sept; hyphens below a hundred, an s where a round number ends."""
+    """2217: deux mille deux cent dix-sept; hyphens below a hundred, an s at the end of round numbers."""
     if n < 20:
         return FRENCH[n]
     if n < 100:

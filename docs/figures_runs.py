@@ -36,7 +36,8 @@ def minutes(seconds: float) -> str:
 
 def blocks(page: str, language: str) -> list[str]:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for named, block in fenced if named == language]
 
 
 # docs/training.md: a label, a command, its seeds
@@ -129,8 +130,8 @@ def ruler_table(results: Data) -> str:
     for text, entropy in ENTROPIES.items():
         for number, cell in enumerate(RULER_CELLS):
             loss = results[f"{text} {cell}"]["loss"]
-            head = "| |" if number else f"| {text} | {entropy:.4f} |"
-            lines.append(f"{head} {cell} | {loss:.4f} | {100 * (loss / entropy - 1):.2g} % |")
+            head = "| | |" if number else f"| {text} | {entropy:.4f} |"
+            lines.append(f"{head} {cell} | {loss:.4f} | {100 * (loss / entropy - 1):.2f} % |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""A plugin of the tests of pages: a headless Chromium, in which a page must load nothing and say nothing."""
+"""Pytest plugin for page tests: headless Chromium. Pages must not load files or write to the console."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """show(data, width=..., scheme=...): the page of `data`, opened; in the end it must have kept quiet."""
+    """show(data, width=..., scheme=...) opens the page of `data`; teardown checks that it stayed quiet."""
     heard, asked, pages = list[str](), list[str](), list[Any]()
 
     def opened(data: dict[str, Any], width: int = 1280, scheme: str = "light") -> Any:

@@ -1,4 +1,4 @@
-"""The colours of a page as the browser computes them, and their contrast."""
+"""The colors of a page as the browser computes them, and their contrast."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ Colour = tuple[int, ...]
 
 
 def painted(page: Any, selector: str) -> list[tuple[Colour, Colour]]:
-    """The colours (text, ground) of every element that `selector` finds, as the browser computes them."""
+    """Return the computed colors (text, background) of every element that `selector` matches."""
     script = "all => all.map(e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor])"
     return [(rgb(ink), rgb(ground)) for ink, ground in page.locator(selector).evaluate_all(script)]
 
 
 def rgb(colour: str) -> Colour:
-    """Of "rgb(1, 2, 3)"; nothing of what is transparent."""
+    """Parse "rgb(1, 2, 3)"; transparent colors give an empty tuple."""
     numbers = tuple(map(float, re.findall(r"[\d.]+", colour)))
     return () if numbers[3:] == (0,) else tuple(map(round, numbers[:3]))
 

@@ -1,4 +1,4 @@
-"""Settings of the whole suite: the same examples in every run, and no clock in any verdict."""
+"""Settings of the whole suite: the same examples in every run, and no time limits on examples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fables() -> str:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    """A sound checkpoint, to be damaged."""
+    """A valid checkpoint for tests to damage."""
     path, vocabulary = tmp_path / "model.npz", Vocabulary.of("abc\n")
     save(path, Checkpoint(support.network("gru", 4, 3), vocabulary, {}))
     return path

@@ -27,11 +27,11 @@ from charrnn.checkpoint.checkpoint import Checkpoint
 from charrnn.checkpoint.writing import save
 from charrnn.text.vocabulary import Vocabulary
 
-NOTHING = struct.Struct("<HHL")  # a zip's field that holds nothing, with an id of its own
+NOTHING = struct.Struct("<HHL")  # an empty extra field of a zip, with an id of its own
 
 
 class Pickled:
-    """Loading it as a pickle makes the file `owned` in the current folder."""
+    """An object that creates the file `owned` in the current folder when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return os.system, ("touch owned",)
@@ -42,7 +42,7 @@ def spoilt(name: str, value: float) -> Change:
 
 
 def overlapping(zip_: Zip) -> None:
-    """Two members in one place, as in bombs that unpack to many times their size."""
+    """Two members that share data, as in zip bombs that unpack to many times their size."""
     first = zip_.parts[0]
     again = copy.deepcopy(first)
     again.name = b"again.npy"
@@ -51,13 +51,13 @@ def overlapping(zip_: Zip) -> None:
 
 
 def two_biases(zip_: Zip) -> None:
-    """Each finite; their sum is not."""
+    """Two finite biases whose sum is infinite."""
     for name in ("rnn.bias_ih_l0", "rnn.bias_hh_l0"):
         zip_[name].data = zip_[name].data[:128] + np.full(9, 3e38, np.float32).tobytes()
 
 
 def zip64(zip_: Zip) -> None:
-    """Sizes in an extra field: the true ones, but another reader may take the others."""
+    """True sizes in an extra field, and other sizes that another reader may use."""
     one = zip_.parts[0]
     size = len(one.data)
     one.extra = struct.pack("<HHQQ", 1, 16, size, size)
@@ -98,7 +98,7 @@ def zip64_end(zip_: Zip) -> None:
 
 
 def shifted(zip_: Zip) -> None:
-    """Every offset counted from behind a program that stands first: zipfile would mend them."""
+    """A program before the zip, and offsets that do not count it; zipfile would correct them."""
     zip_.parts[0].before = b"#!/bin/sh\n"
     zip_.parts[0].central = {"start": 0}
 
@@ -124,7 +124,7 @@ def deflated(zip_: Zip) -> None:
 
 
 def many_layers(zip_: Zip) -> None:
-    """As many layers as there are members, all but a few of them missing."""
+    """As many layers as members, with most layers missing."""
     for number in range(3000):
         zip_.parts.append(Part(f"rnn.weight_ih_l{number + 1}.npy".encode(), npy(np.zeros(1, np.float32))))
     hostile_meta.meta(model__num_layers=3000)(zip_)

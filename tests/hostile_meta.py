@@ -1,4 +1,4 @@
-"""What a hostile checkpoint can say of itself (see hostile.py), and what a sound one does."""
+"""Metadata of hostile checkpoints (see hostile.py) and of a valid one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_meta(text: bytes | str) -> Change:
 
 
 def meta(**values: Any) -> Change:
-    """Values of the meta replaced: TABLE__NAME in a table, None to remove it."""
+    """Replace values of the metadata: TABLE__NAME for a value in a table, None to remove it."""
 
     def change(zip_: Zip) -> None:
         whole = meta_of(zip_)
@@ -48,7 +48,7 @@ def meta(**values: Any) -> Change:
 
 
 def raw_meta(old: str, new: str) -> Change:
-    """The JSON itself, where json.dumps would not write it."""
+    """Replace the JSON text itself, with text that json.dumps would not write."""
 
     def change(zip_: Zip) -> None:
         text = json.dumps(meta_of(zip_))
@@ -177,7 +177,7 @@ FILES: dict[str, Change] = {
 
 
 def run_meta() -> dict[str, Any]:
-    """What a run says of itself in NAME.last.npz, and, of the history, in NAME.npz."""
+    """A run's metadata in NAME.last.npz; NAME.npz has its history."""
     best = {"step": 6, "epoch": 1.5, "loss": 1.25, "bpc": 1.8, "perplexity": 3.5}
     progress = Progress(7, 70, 7, best, history=[[3, 1.5], [6, 1.25]])
     corpus = {"chars": 90, "train": 80, "val": 10, "test": 0, "vocab": 4, "sha256": "a", "val_sha256": "b"}

@@ -11,7 +11,7 @@ from typing import Any
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.training.events import End, Evaluated, Event, Start, Step
 
-CHARS = 100  # of a step
+CHARS = 100  # per step
 
 
 def start(text: str = "abc", **options: Any) -> Start:
@@ -33,14 +33,14 @@ def val(at: int, bpc: float, seconds: float | None = None, split: str = "val") -
 
 
 def end(reason: str, best: Evaluated | None = None) -> End:
-    """best: what the end says of the model that is kept; without a validation text, its step alone."""
+    """best: the kept model as the end event reports it; without validation, only its step."""
     fields = ("step", "epoch", "loss", "bpc", "perplexity")
     said = {name: getattr(best, name) for name in fields} if best else {"step": 1, "epoch": 0.1}
     return End(reason, said, compile_s=1.0, train_s=2.0, chars_per_s=1e3)
 
 
 def write(path: Path, *events: Event, end: str = "") -> Path:
-    """end: what follows the last whole line."""
+    """end: text after the last complete line."""
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(event.record()) + "\n" for event in events) + end)
     return path

@@ -1,4 +1,4 @@
-"""Write golden_torch.npz: what PyTorch answers, so that the tests can ask where it is not installed.
+"""Write golden_torch.npz: PyTorch's results, for tests on machines without PyTorch.
 
     python tests/make_golden.py        (needs torch; the CPU build does)
 

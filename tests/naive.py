@@ -1,4 +1,4 @@
-"""The oracle of the forward pass: the equations of the cells' docstrings in float64, step by step.
+"""Oracle for the forward pass: the equations in the cells' docstrings, in float64, step by step.
 
 Every function takes the arrays of a checkpoint as `pytorch.named` names them, and neither imports nor
 resembles the code under test.
@@ -45,7 +45,7 @@ def lstm(x: Array, s: Array, w_ih: Array, w_hh: Array, b: Array) -> Array:
 
 
 def attention(h: Array, w: Mapping[str, Array]) -> Array:
-    """The contexts (T, A) of one sequence's outputs h (T, H), the first of which nothing precedes."""
+    """Return the contexts (T, A) for the outputs h (T, H) of one sequence from its first step."""
     q, k, v = (h @ w[f"attn.{name}.weight"].T for name in ("query", "key", "value"))
     lag, c = w["attn.lag.bias"], np.empty_like(v)
     for t in range(len(h)):

@@ -86,12 +86,12 @@ NUMBERS = itertools.count()  # a name is never used twice, so no copy meets anot
 
 
 class Edit(NamedTuple):
-    """`old` becomes `new` in a file of the package."""
+    """A change in a file of the package: replace `old` by `new`."""
 
     file: str
     old: str
     new: str
-    times: int = 1  # that `old` occurs
+    times: int = 1  # how often `old` occurs
 
 
 def change(folder: Path, edit: Edit) -> None:
@@ -102,7 +102,7 @@ def change(folder: Path, edit: Edit) -> None:
 
 
 def copy(folder: Path, edits: Iterable[Edit]) -> None:
-    """The package into `folder`, with some lines changed, in plain Python."""
+    """Copy the package to `folder` in plain Python, with some lines changed."""
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__", "cli"))
     for edit in edits:
         change(folder, edit)
@@ -117,7 +117,7 @@ def copy(folder: Path, edits: Iterable[Edit]) -> None:
 
 
 class Package:
-    """A copy that is imported: `package("kernels.model")` is its module."""
+    """An imported copy: `package("kernels.model")` returns its module."""
 
     def __init__(self, name: str):
         self.name = name
@@ -128,7 +128,7 @@ class Package:
 
 @contextmanager
 def package(tmp_path: Path, edits: Iterable[Edit] = ()) -> Iterator[Package]:
-    """A changed copy, gone from Python's modules at the end."""
+    """Yield a changed copy, and remove it from Python's modules afterward."""
     name = f"charrnn_plain_{next(NUMBERS)}"
     copy(tmp_path / name, edits)
     sys.path.insert(0, str(tmp_path))

@@ -18,10 +18,10 @@ from pathlib import Path
 
 LINES = "The \x1b[31mred\x1b[0m fox said:\ta\u00e9 \u8a9e, \x9b and \x07 are odd.\r\nWas it? It was.\n"
 TEXT = LINES * 40
-UNIX = TEXT.replace("\r\n", "\n")  # of which there is nothing to note
+UNIX = TEXT.replace("\r\n", "\n")  # causes no notes
 SMALL = ["--cell", "rnn", "--hidden-size", "8", "--seq-len", "16", "--batch-size", "4", "--threads", "2"]
 ENDLESS = [*SMALL, "--epochs", "1e9", "--eval-every", "1000000"]
-PATIENCE = 240.0  # seconds after which a program hangs
+PATIENCE = 240.0  # seconds after which a program counts as hung
 BENT_BY = {
     *("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "GITHUB_ACTIONS"),
     *("COLUMNS", "LINES", "PYTHONUNBUFFERED", "PYTHONIOENCODING", "CHARRNN_DEBUG"),
@@ -29,7 +29,7 @@ BENT_BY = {
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's, without what bends colours, widths and streams."""
+    """Return this process's environment without variables that affect colors, widths and streams."""
     kept = {name: value for name, value in os.environ.items() if name not in BENT_BY}
     return kept | {"TERM": "xterm-256color"} | changes
 
@@ -59,7 +59,7 @@ def run(*arguments: object, cwd: Path, stdin: bytes = b"", **changes: str) -> Ou
 
 
 def shell(line: str, cwd: Path) -> Outcome:
-    """A line of bash, in which $CHARRNN is the program; the code is that of the program, first in a pipe."""
+    """Run a line of bash with $CHARRNN as the program, and return the exit code of its first command."""
     program = environment(CHARRNN=" ".join(command()))
     done = subprocess.run(
         ["bash", "-c", f"{line}\nexit ${{PIPESTATUS[0]}}"],
@@ -72,12 +72,12 @@ def shell(line: str, cwd: Path) -> Outcome:
 
 
 def heed_signals() -> None:
-    """A suite that runs in the background has SIGINT ignored, and its children would inherit that."""
+    """Reset SIGINT: a suite in the background ignores it, and children would inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
-    """`charrnn ARGUMENTS` on a pseudo-terminal, which all three of its streams are."""
+    """Run `charrnn ARGUMENTS` with all three streams on a pseudo-terminal."""
 
     def __init__(self, *arguments: object, cwd: Path, columns: int, rows: int, **changes: str):
         self._master, slave = pty.openpty()
@@ -93,17 +93,17 @@ class Terminal:
         )
         os.close(slave)
         self.shown = ""
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a block may end in a character
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a block may end inside a character
 
     def read(self, until: str | None = None) -> str:
-        """All that is shown up to `until`, or to the end."""
+        """Return the output up to `until`, or to the end."""
         deadline = time.monotonic() + PATIENCE
         while until is None or until not in self.shown:
             ready, _, _ = select.select([self._master], [], [], deadline - time.monotonic())
             assert ready, f"the program hangs; it showed {self.shown!r}"
             try:
                 block = os.read(self._master, 65536)
-            except OSError:  # Linux's way to say that nobody is at the other end
+            except OSError:  # Linux raises this when the other end is closed
                 block = b""
             if not block:
                 assert until is None, f"ended without {until!r}; it showed {self.shown!r}"

@@ -1,4 +1,4 @@
-"""Files made by a test, read; and the commands that messages name, run."""
+"""Read files made by a test, and run the commands that messages suggest."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refusal(path: Path, **options: str) -> str:
 
 
 def printed(command: str) -> bytes:
-    """What a command of a message sends to charrnn."""
+    """Return what a suggested command pipes to charrnn."""
     assert command.endswith(" | charrnn ... -")
     line = command.removesuffix(" | charrnn ... -")
     return subprocess.run(["bash", "-c", line], capture_output=True, check=True).stdout

@@ -11,7 +11,7 @@ FABLES = ("checkpoints/fables.npz",)
 
 
 def number(pattern: str, text: str) -> float:
-    """The one figure that a pattern's group finds in a text."""
+    """Return the only figure that a pattern's group matches in a text."""
     (found,) = re.findall(pattern, text)
     return float(found)
 
@@ -54,7 +54,7 @@ def code(outs: list[str], folder: Path) -> None:
 
 
 def figures(name: str, text: str) -> list[float]:
-    """Those that `charrnn eval` shows of a name."""
+    """Return the figures with this name in the output of `charrnn eval`."""
     return [float(found) for found in re.findall(rf"{name} per character +([\d.]+)", text)]
 
 

@@ -52,7 +52,7 @@ def blocks(text: str, *languages: str) -> list[str]:
 
 
 def printed(text: str) -> list[str | None]:
-    """What a page shows after each ```sh block, the output of it; None where nothing stands there."""
+    """Return the output that a page shows after each ```sh block, or None."""
     fenced = FENCE.findall(text)
     following = [*fenced[1:], ("end", "")]
     return [
@@ -63,7 +63,7 @@ def printed(text: str) -> list[str | None]:
 
 
 def ended(out: str) -> str:
-    """As a page shows it: the last line has its end."""
+    """Return output as on a page: the last line ends with a newline."""
     return out if not out or out.endswith("\n") else f"{out}\n"
 
 

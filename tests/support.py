@@ -25,9 +25,9 @@ from charrnn.scoring.reader import Reader
 
 FABLES = Path(__file__).parent.parent / "corpora" / "fables.txt"
 GOLDEN = Path(__file__).parent / "golden_torch.npz"
-CELLS = ["gru", "lstm", "rnn"]  # rnn_relu, rnn but for one line, has fewer tests
+CELLS = ["gru", "lstm", "rnn"]  # rnn_relu differs from rnn in one line and has fewer tests
 DTYPES = ["float32", "float64"]
-STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # what must not reach a terminal
+STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # characters that must not reach a terminal
 
 
 def network(cell: str, vocab: int, hidden: int = 6, seed: int = 0, **config: Any) -> Network:
@@ -55,7 +55,7 @@ def gradient(
 ) -> tuple[float, dict[str, Array], Array]:
     """Mean nats, its gradient by name, and by the carried state (L, states, B, H)."""
     layout = shard.network.layout
-    grad = np.full(layout.size, np.nan, shard.state.dtype)  # what is there before must not matter
+    grad = np.full(layout.size, np.nan, shard.state.dtype)  # earlier contents must not matter
     nats = shard.gradient(inputs, targets, grad, layout.views(grad), 1 / inputs.size, key)
     carried = shard.work(inputs.shape[1]).ds.reshape(shard.rows_of_state.shape)
     return nats / inputs.size, named(layout, grad), carried.copy()
@@ -83,7 +83,7 @@ def golden(case: str) -> dict[str, Array]:
 
 
 def refused(path: Path, match: str | None = None) -> str:
-    """Loading `path` is a CheckpointError that names it, in words that a terminal can hold: its message."""
+    """Assert that loading `path` is a CheckpointError with its path, in printable text; return that."""
     with pytest.raises(CheckpointError, match=match) as caught:
         load(path)
     message = str(caught.value)

@@ -152,9 +152,19 @@ def test_a_model_that_gives_no_more_ends_clearly(folder):
     done = run(
         "sample", "m.npz", "--prime", "a", "--length", 1, "--num", 20, "--unique", "--seed", 1, cwd=folder
     )
-    assert done.code == 1 and f"{20 - len(found)} of the samples asked for are missing" in done.err
+    assert done.code == 1 and f"{20 - len(found)} of the requested samples are missing" in done.err
     assert done.out.decode() == "".join(f"a{text}\n" for text in found)
     assert FRUITLESS * ROUND >= 100  # a text of chance 5 % would have come
+
+
+def test_a_prime_has_one_sample_at_temperature_0(folder):
+    options = ["--length", 5, "--temp", 0, "--unique", "-q"]
+    done = run("sample", "m.npz", "--prime", "a", "--prime", "a", *options, cwd=folder)
+    assert done.code == 1 and done.out.decode() == f"a{alone('a', length=5, temp=0)}\n"
+    assert done.err == (
+        "charrnn: 1 of the requested samples are missing: with --temp 0 a prime has only one sample, and it "
+        "was printed before or is excluded; raise --temp, or request each prime once\n"
+    )
 
 
 def test_choices_do_not_depend_on_how_primes_come():

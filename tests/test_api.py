@@ -13,7 +13,7 @@ from program import TEXT, run
 
 import charrnn
 from charrnn.config import SampleConfig
-from charrnn.errors import CheckpointError, TextError, UsageError
+from charrnn.errors import CheckpointError, TextError, UsageError, field
 
 pytest_plugins = ["trained"]
 PRIME = "The red fox"
@@ -47,6 +47,25 @@ def test_a_model_scores_as_the_command_does(trained):
     nats = model.nats(TEXT)
     assert len(nats) == len(TEXT) > 100 and math.isnan(nats[0])
     assert np.nanmean(nats) == pytest.approx(score.loss, rel=1e-12)
+
+
+def test_a_score_shows_its_figures(trained):
+    score = charrnn.load(trained.checkpoint).score(TEXT)
+    assert (
+        str(score)
+        == repr(score)
+        == (
+            f"Metrics(loss={score.loss:.4f}, bpc={score.bpc:.4f}, perplexity={score.perplexity:.4f}, "
+            f"accuracy={score.accuracy:.4f}, chars={score.chars})"
+        )
+    )
+
+
+def test_an_error_spells_values_as_python_does(trained):
+    with pytest.raises(TextError, match='unknown="skip"'):
+        charrnn.load(trained.checkpoint).score("\u2603")
+    error = UsageError(f"use {field('resume', 'True')}, {field('join', 'nothing')} or {field('top_k')}")
+    assert str(error) == 'use resume=True, join="nothing" or top_k'
 
 
 def test_lines_are_scored_as_the_command_scores_them_alone(trained):

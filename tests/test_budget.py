@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_a_run_that_ended_goes_on_with_a_schedule_of_its_own(tmp_path):
     first = rates(made(tmp_path / "m.npz"))
     assert first[-1][1] < 1e-4
     more = made(tmp_path / "m.npz", epochs=8.0)
-    assert "begins anew at 0.01" in more.resume()
+    assert "restarts at 0.01" in more.resume()
     again = rates(more)
     assert [step for step, *_ in again] == [*range(len(first) + 1, 2 * len(first) + 1)]
     assert [rate for _, rate, _ in again] == [rate for _, rate, _ in first]
@@ -153,7 +154,7 @@ def test_an_ended_run_takes_a_learning_rate_and_one_that_did_not_end_refuses_it(
     refused = run(*RUN, "--epochs", 1, "--resume", "--hidden-size", 9, cwd=folder)
     assert (refused.code, "--hidden-size" in refused.err) == (2, True)
     done = run(*RUN, "--epochs", 2, "--lr", 0.003, "--resume", cwd=folder)
-    assert done.code == 0 and "begins anew at 0.003" in done.err
+    assert done.code == 0 and "restarts at 0.003" in done.err
     found = load(folder / "m.last.npz").meta
     assert (found["training"]["lr"], found["training"]["epochs"]) == (0.003, 2.0)
     assert run(*RUN, "--epochs", 9, "--max-time", "0.01s", "--resume", "-q", cwd=folder).code == 0
@@ -221,11 +222,11 @@ def test_more_time_for_a_run_whose_time_was_up_is_used_up(folder):
     assert run(*RUN, "--max-time", "2s", cwd=folder).code == 0
     before = load(folder / "m.last.npz").meta
     done = run(*RUN, "--max-time", "4s", "--resume", cwd=folder)
-    assert done.code == 0 and "begins anew" in done.err
+    assert done.code == 0 and "restarts at" in done.err
     after = load(folder / "m.last.npz").meta
     assert after["training"]["epochs"] == 2 * before["training"]["epochs"]
     assert after["progress"]["schedule_step"] == before["progress"]["step"]
-    assert after["fitted"].endswith("at the start")
+    assert re.search(r", at the start of the run; now at most [\d.]+ epochs and 4 s$", after["fitted"])
 
 
 @pytest.mark.parametrize("budget", [("--epochs", 3), ("--max-steps", 90)])

@@ -291,7 +291,7 @@ def test_version_and_help(tmp_path):
         assert re.search(rf"^│ {name} +\w", everything[0].out.decode(), re.MULTILINE), name
     train = run("train", "-h", cwd=tmp_path)
     assert train.code == 0
-    for panel in ("Model", "Optimisation", "Budget", "Run"):
+    for panel in ("Model", "Optimization", "Budget", "Run"):
         assert f"─ {panel} ─" in train.out.decode()
 
 

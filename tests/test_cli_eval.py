@@ -38,7 +38,7 @@ def test_lines_and_characters_are_tables_that_add_up(trained, tmp_path):
     done = run("eval", *arguments, "--per-char", cwd=tmp_path)
     rows = [line.split("\t") for line in done.out.decode().splitlines()]
     assert "".join(row[0] for row in rows) == "\\\\" + TOLD.replace("\n", "\\n")
-    assert rows[0][1] == "nan" and done.err.endswith("never saw were left out\n")
+    assert rows[0][1] == "nan" and done.err.endswith("characters that the model lacks\n")
     known = [float(row[1]) for row in rows if row[1] != "nan"]
     assert sum(known) == pytest.approx(whole["bpc"] * whole["chars"], abs=1e-3)
     assert len(known) == whole["chars"] == len(TOLD) - 1 - whole["skipped"] + 1

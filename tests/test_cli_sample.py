@@ -130,7 +130,9 @@ def test_unknown_characters_are_refused_or_skipped_and_counted(here):
     assert done.out == ("aé" + texts(length=20, seed=1, prime="aé")[0] + "\n").encode()
     assert done.err.splitlines()[0] == "seed 1"
     said = sorted(done.err.splitlines()[1:])
-    assert said[0].startswith("--stop 'Z' has characters") and said[1].startswith("2 characters of the prime")
+    assert said[0].startswith("--stop 'Z' cannot occur") and said[1].startswith(
+        "skipped 2 characters of the prime"
+    )
     assert len(said) == 2
 
 
@@ -139,7 +141,7 @@ def test_unknown_characters_are_refused_or_skipped_and_counted(here):
     [
         (["--format", "xml"], "format is 'xml'"),
         (["--prime", "a", "--prime-file", "b"], "--prime and --prime-file"),
-        (["--length", "0", "--num", "2"], "length is 0 and num 2"),
+        (["--length", "0", "--num", "2"], "length is 0 and num is 2"),
         (["--length", "0", "--format", "jsonl"], "--stop"),
         (["--length", "0", "--format", "jsonl", "--stop", "Z", "--unknown", "skip"], "--stop"),
     ],

@@ -81,12 +81,12 @@ def test_training_shows_a_live_display_that_leaves_a_summary(folder, columns):
     lines = screen(tty.shown)
     assert max(map(len, lines)) <= columns, [line for line in lines if len(line) > columns]
     assert lines[0].startswith("rnn, 1 x 8 units")
-    after = lines[lines.index("stopping after this step; once more to leave at once") + 1 :]
+    after = lines[lines.index("stopping after this step; interrupt again to stop at once") + 1 :]
     assert after[0].startswith("╭─ rnn, 1 x 8 units ─")  # the display is gone without a trace
     framed = [line.split()[1] for line in after if re.match("│ \\w", line)]
     assert framed[:3] == ["ended", "speed", "training"]
     assert any(line.startswith("╭─ sample at step 0 ─") for line in after)
-    assert [line[:12].strip() for line in after[-4:]] == ["checkpoint", "sample it", "go on", ""]
+    assert [line[:12].strip() for line in after[-4:]] == ["checkpoint", "sample it", "continue", ""]
     stopped_at_a_checkpoint(folder)
 
 
@@ -143,8 +143,8 @@ def test_a_signal_ends_training_with_a_checkpoint(folder, name, code):
         process.send_signal(getattr(signal, name))
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "once more to leave at once" in err
-    assert err.splitlines()[-1].startswith("go on")
+    assert "interrupt again to stop at once" in err
+    assert err.splitlines()[-1].startswith("continue")
     stopped_at_a_checkpoint(folder)
 
 
@@ -170,7 +170,7 @@ def test_a_second_signal_leaves_at_once_and_gives_the_cursor_back(folder):
     with terminal("train", "text.txt", *slow, cwd=folder) as tty:
         tty.read(until="━")
         tty.process.send_signal(signal.SIGINT)
-        tty.read(until="once more to leave at once")
+        tty.read(until="interrupt again to stop at once")
         tty.process.send_signal(signal.SIGINT)
         assert tty.end() == 130
     assert tty.shown.rindex(CURSOR_ON) > tty.shown.rindex(CURSOR_OFF)

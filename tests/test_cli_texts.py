@@ -22,7 +22,7 @@ def test_bad_bytes_have_a_lenient_way_that_is_noted(trained, tmp_path, kind, whe
     strict = run(kind, *arguments, cwd=tmp_path)
     assert strict.code == 1 and "--encoding-errors replace" in strict.err
     lenient = run(kind, *arguments, "--encoding-errors", "skip", cwd=tmp_path)
-    assert lenient.code == 0 and "bad.txt: 2 bytes were not UTF-8, and left out\n" in lenient.err
+    assert lenient.code == 0 and "bad.txt: 2 bytes were not valid UTF-8 and skipped\n" in lenient.err
     quiet = run(kind, *arguments, "--encoding-errors", "skip", "-q", cwd=tmp_path)
     assert (quiet.code, quiet.err, quiet.out) == (0, "", lenient.out)
     wrong = run(kind, *arguments, "--encoding-errors", "ignore", cwd=tmp_path)
@@ -35,7 +35,7 @@ def test_a_prime_file_is_looked_at_as_a_corpus_is(trained, tmp_path):
     assert run(*arguments, cwd=tmp_path).code == 1
     done = run(*arguments, "--encoding-errors", "skip", cwd=tmp_path)
     assert done.code == 0 and done.out.startswith(b"The  fox said\r\nIt was")
-    assert "1 byte was not UTF-8" in done.err and "tr -d '\\r' < prime.txt | charrnn ... -" in done.err
+    assert "1 byte was not valid UTF-8" in done.err and "tr -d '\\r' < prime.txt | charrnn ... -" in done.err
 
 
 def test_a_packed_text_on_stdin_is_unpacked(trained, tmp_path):
@@ -43,7 +43,7 @@ def test_a_packed_text_on_stdin_is_unpacked(trained, tmp_path):
     packed = run("eval", trained.checkpoint, "-", "--json", cwd=tmp_path, stdin=gzip.compress(TEXT.encode()))
     assert plain.code == 0 and packed.out == plain.out
     refused = run("eval", trained.checkpoint, "-", cwd=tmp_path, stdin=b"%PDF-1.4\n")
-    assert refused.code == 1 and "stdin is a PDF file, not a text" in refused.err
+    assert refused.code == 1 and "stdin is a PDF file, not text" in refused.err
 
 
 @pytest.mark.parametrize("parts", [(b"Was ", b"it?\n"), (b"\x1f", gzip.compress(b"Was it?\n")[1:])])
@@ -65,7 +65,7 @@ def test_the_first_part_of_a_slow_pipe_tells_what_it_is(trained, parts):
 def test_a_mark_names_the_option_that_leaves_it_out(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
     done = run("train", "a.txt", "--dry-run", cwd=tmp_path)
-    assert "which is kept as a character; --encoding utf-8-sig leaves it out\n" in done.err
+    assert "which is kept as a character; --encoding utf-8-sig removes it\n" in done.err
     assert "mark" not in run("train", "a.txt", "--dry-run", "--encoding", "utf-8-sig", cwd=tmp_path).err
 
 
@@ -91,7 +91,7 @@ def test_files_are_joined_by_a_line_end_and_that_is_noted(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.txt").write_text(f"{name} was here, and it was. " * 40)
     done = run("train", "a.txt", "b.txt", "--dry-run", cwd=tmp_path)
-    assert "a.txt ends without a line end" in done.err and "--join nothing lets them run together" in done.err
+    assert "a.txt has no final line end" in done.err and "use --join nothing to add none" in done.err
 
 
 def test_line_ends_of_two_characters_are_line_ends_on_a_terminal(trained, tmp_path):

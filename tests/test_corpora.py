@@ -190,7 +190,7 @@ def test_numbers_without_words_are_refused(largest):
     command = [sys.executable, CORPORA / "make.py", "numbers", "--largest", largest]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith(f"error: --largest is {largest}; there are words for 0 to 9999\n")
+    assert done.stderr.endswith(f"error: --largest is {largest}; it must be from 0 to 9999\n")
 
 
 def test_the_manual_is_printed_a_paragraph_a_line():

@@ -117,7 +117,7 @@ def test_invalid_utf8_is_reported_where_it_is(tmp_path, monkeypatch, tail, befor
     head = before.encode()
     with pytest.raises(TextError) as caught:
         corpus.load([written(tmp_path, head + b"\xff" + tail)])
-    where = f"corpus.txt is not UTF-8: byte 0xff at offset {len(head)} (line {head.count(10) + 1})"
+    where = f"corpus.txt is not valid UTF-8: byte 0xff at offset {len(head)} (line {head.count(10) + 1})"
     assert where in str(caught.value)
 
 
@@ -175,7 +175,7 @@ def test_a_second_texts_unknown_character_is_found_where_it_is(tmp_path, monkeyp
 
 def test_what_stands_for_bytes_that_are_no_text_can_be_left_out(tmp_path):
     path, vocabulary = written(tmp_path, b"ab\xffc"), Vocabulary.of("abc")
-    with pytest.raises(TextError, match="leave bytes that are no text out with encoding_errors=skip"):
+    with pytest.raises(TextError, match='skip undecodable bytes with encoding_errors="skip"'):
         corpus.encode(path, vocabulary, errors="replace")
     assert vocabulary.decode(corpus.encode(path, vocabulary, errors="skip")[0]) == "abc"
 

@@ -14,7 +14,7 @@ from charrnn.training.logs import Point
 def test_runs_without_losses_have_no_curve(tmp_path):
     path = write(tmp_path / "a.jsonl", start(seed=1), step(10, 4.0), start(seed=2))
     assert [run.config["seed"] for run in read(path)] == [1]
-    with pytest.raises(LogError, match=r"a\.jsonl has no losses; wait for the run's first step"):
+    with pytest.raises(LogError, match=r"a\.jsonl has no losses; wait for the first step of the run"):
         read(write(tmp_path / "a.jsonl", start()))
 
 

@@ -94,7 +94,7 @@ def test_a_split_is_made_of_whole_documents(text, kind):
 
 def test_a_text_of_one_is_refused():
     for text, kind in (("abc", "line"), ("a\n", "line"), ("a\nb\nc\n", "blank")):
-        with pytest.raises(UsageError, match="needs a text of several"):
+        with pytest.raises(UsageError, match="needs several documents"):
             split(*ids(text), kind, 0.1, 0.0)
 
 

@@ -32,13 +32,13 @@ WIDE = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
 @pytest.mark.parametrize("encoding", [*WIDE, "utf-16", "utf-32"])
 def test_wide_characters_are_noticed_with_and_without_a_mark(tmp_path, text, encoding):
     path = written(tmp_path, text.encode(encoding))
-    assert refusal(path).endswith(f"not UTF-8; name its encoding={encoding}")
+    assert refusal(path).endswith(f'not UTF-8; use encoding="{encoding}"')
     assert read(path, encoding=encoding) == (text, [])
 
 
 def test_iso_2022_jp_is_noticed_though_all_of_it_is_ascii(tmp_path):
     path = written(tmp_path, JAPANESE.encode("iso-2022-jp"))
-    assert "name its encoding=iso-2022-jp" in refusal(path)
+    assert 'not UTF-8; use encoding="iso-2022-jp"' in refusal(path)
     assert read(path, encoding="iso-2022-jp") == (JAPANESE, [])
 
 
@@ -71,7 +71,7 @@ FITTING = [
 def test_the_encoding_that_is_advised_reads_the_text(tmp_path, text, encoding):
     path = written(tmp_path, (PLAIN if text in (WESTERN, GERMAN) else "").encode() + text.encode(encoding))
     message = refusal(path)
-    assert f"it may be encoding={encoding};" in message and "encoding_errors=replace" in message
+    assert f'try encoding="{encoding}", or' in message and 'encoding_errors="replace"' in message
     assert read(path, encoding=encoding)[0].endswith(text)
 
 
@@ -85,13 +85,15 @@ def test_the_encoding_that_is_advised_reads_the_text(tmp_path, text, encoding):
 )
 def test_no_encoding_is_advised_where_none_is_plausible(tmp_path, data):
     message = refusal(written(tmp_path, data))
-    assert "it may be" not in message and message.endswith("replace such bytes with encoding_errors=replace")
+    assert "try encoding" not in message and message.endswith(
+        'replace such bytes with encoding_errors="replace"'
+    )
 
 
 def test_an_encoding_that_reads_utf8_as_something_else_is_said(tmp_path):
     path = written(tmp_path, WESTERN.encode())
-    assert "x.txt would be UTF-8 too; it is read as LATIN-1" in read(path, encoding="latin-1")[1][0]
-    assert "it may be encoding=utf-8" in refusal(path, encoding="ascii")
+    assert "x.txt is also valid UTF-8; it is read as LATIN-1" in read(path, encoding="latin-1")[1][0]
+    assert 'try encoding="utf-8"' in refusal(path, encoding="ascii")
 
 
 @given(st.lists(st.sampled_from([b"a", "\u00e9".encode(), b"\xff", b"\xc3", b"\xe2\x80"])), st.integers(1, 7))
@@ -105,8 +107,8 @@ def test_bad_bytes_are_replaced_or_skipped_as_python_does_and_counted(tmp_path, 
     assert skipped == data.decode("utf-8", "ignore")
     assert read(path, errors="replace")[0] == data.decode("utf-8", "replace")
     bad = len(data) - len(skipped.encode())
-    said = f"{path}: {bad} byte{'s were' if bad > 1 else ' was'} not UTF-8, and left out"
-    assert [note for note in notes if "not UTF-8" in note] == [said] * (bad > 0)
+    said = f"{path}: {bad} byte{'s were' if bad > 1 else ' was'} not valid UTF-8 and skipped"
+    assert [note for note in notes if "not valid UTF-8" in note] == [said] * (bad > 0)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_bad_bytes_are_replaced_or_skipped_as_python_does_and_counted(tmp_path, 
 def test_bad_bytes_of_other_encodings_are_replaced(tmp_path, encoding, data):
     text, (note,) = read(written(tmp_path, data), encoding=encoding, errors="replace")
     assert text == data.decode(encoding, "replace")
-    assert f"not {encoding.upper()}, and replaced by U+FFFD" in note
+    assert f"not valid {encoding.upper()} and replaced by U+FFFD" in note
 
 
 @pytest.mark.parametrize("kind", [config.TrainConfig, config.EvalConfig])
@@ -135,7 +137,7 @@ def test_a_short_text_of_wide_characters_is_noticed(name):
 )
 def test_the_other_order_of_bytes_is_noticed(asked, written, tmp_path):
     (tmp_path / "text").write_bytes(("What is written here is plain.\n" * 9).encode(written))
-    with pytest.raises(TextError, match=f"encoding={written}"):
+    with pytest.raises(TextError, match=f'encoding="{written}"'):
         corpus.load([tmp_path / "text"], asked)
 
 

@@ -140,15 +140,15 @@ def test_names_and_an_order_of_another_author(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda a: a.pop("out.bias"), "gives the characters|no place"),
-        (lambda a: a.update({"rnn.weight_hh_l0": a["rnn.weight_hh_l0"][:-1]}), "no model"),
+        (lambda a: a.pop("out.bias"), "output layer|no place"),
+        (lambda a: a.update({"rnn.weight_hh_l0": a["rnn.weight_hh_l0"][:-1]}), "not a model"),
         (lambda a: a["out.weight"].fill(np.nan), "not finite"),
         (lambda a: a.update({"more.weight": np.zeros((2, 77))}), "no place"),
         (lambda a: a.update({"rnn.weight_ih_l0_reverse": a["rnn.weight_ih_l0"]}), "one direction"),
         (lambda a: a.pop("rnn.weight_ih_l0"), "end in weight_ih_l0"),
         (lambda a: a.update({"fc.weight": np.zeros((9, 9)), "fc.bias": np.zeros(9)}), "two layers"),
-        (lambda a: a.update({"rnn.weight_hh_l0": np.zeros(36, np.float32)}), "no model"),
-        (lambda a: a.update({"rnn.weight_hh_l0": np.zeros((0, 0), np.float32)}), "no model"),
+        (lambda a: a.update({"rnn.weight_hh_l0": np.zeros(36, np.float32)}), "not a model"),
+        (lambda a: a.update({"rnn.weight_hh_l0": np.zeros((0, 0), np.float32)}), "not a model"),
     ],
 )
 def test_what_is_no_model_is_refused(change, words, tmp_path: Path):
@@ -199,5 +199,5 @@ def test_an_existing_file_and_another_ending_are_refused(tmp_path: Path):
     assert "neither .safetensors nor .onnx" in run("export", "m.npz", "m.pt", cwd=tmp_path).err
     (tmp_path / "x.onnx").touch()
     done = run("export", "m.npz", "x.onnx", cwd=tmp_path)
-    assert done.code == 2 and "choose another name, or --force" in done.err
+    assert done.code == 2 and "choose another name, or add --force" in done.err
     assert not (tmp_path / "x.onnx").read_bytes()

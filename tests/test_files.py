@@ -59,7 +59,7 @@ def test_packed_texts_are_unpacked_whatever_their_name(tmp_path, monkeypatch, na
 def test_a_plain_text_with_the_name_of_a_packed_one_is_read_and_said_to_be_plain(tmp_path, name):
     text, (note,) = read(written(tmp_path, PLAIN.encode(), name))
     assert text == PLAIN
-    assert f"{name} is not packed" in note
+    assert f"{name} is not compressed" in note
 
 
 USTAR, GNU, PAX = tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT
@@ -72,31 +72,31 @@ REFUSED = [
     ("x.tar.xz", tar(USTAR, "w:xz"), "a tar archive", "tar -xOf"),
     ("x.zip", zipped("a.txt"), "a zip archive", "unzip -p"),
     ("x.txt", zipped("a.txt", zipfile.ZIP_STORED), "a zip archive", "unzip -p"),
-    ("x.docx", zipped("word/document.xml"), "an office document", "name a text file"),
-    ("x", zipped("[Content_Types].xml"), "an office document", "name a text file"),
-    ("x", zipped("meta.npy"), "a checkpoint", "name a text file"),
-    ("x.gz", gzip.compress(gzip.compress(PLAIN.encode())), "a file of gzip, packed with gzip", "gzip -dc <"),
-    ("x.gz", gzip.compress(zipped("a.txt")), "a zip archive, packed with gzip", "gzip -dc <"),
-    ("x.Z", packed_by_compress(PLAIN[:200].encode()), "a file of compress", "gzip -dc <"),
+    ("x.docx", zipped("word/document.xml"), "an office document", "text file"),
+    ("x", zipped("[Content_Types].xml"), "an office document", "text file"),
+    ("x", zipped("meta.npy"), "a checkpoint", "text file"),
+    ("x.gz", gzip.compress(gzip.compress(PLAIN.encode())), "gzip data, compressed with gzip", "gzip -dc <"),
+    ("x.gz", gzip.compress(zipped("a.txt")), "a zip archive, compressed with gzip", "gzip -dc <"),
+    ("x.Z", packed_by_compress(PLAIN[:200].encode()), "a .Z file (compress)", "gzip -dc <"),
     ("x.zst", b"\x28\xb5\x2f\xfd\x24\0\0", "a zstd file", "zstd -dc <"),
     ("x.7z", b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive", "unpack it"),
     ("x.rar", b"Rar!\x1a\x07\1\0", "a rar archive", "unpack it"),
     ("x", b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", "a PDF file", "pdftotext"),
-    ("x.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an office document", "name a text file"),
-    ("x", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "an image (PNG)", "name a text file"),
-    ("x", b"\xff\xd8\xff\xe0\0\x10JFIF\0", "an image (JPEG)", "name a text file"),
-    ("x", b"GIF89a\1\0\1\0\0\0\0", "an image (GIF)", "name a text file"),
-    ("x", b"\x7fELF\2\1\1\0", "a program", "name a text file"),
+    ("x.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an office document", "text file"),
+    ("x", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "an image (PNG)", "text file"),
+    ("x", b"\xff\xd8\xff\xe0\0\x10JFIF\0", "an image (JPEG)", "text file"),
+    ("x", b"GIF89a\1\0\1\0\0\0\0", "an image (GIF)", "text file"),
+    ("x", b"\x7fELF\2\1\1\0", "a program", "text file"),
     (
         "x.txt",
         b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
-        "a pointer of Git LFS",
+        "a Git LFS pointer",
         "git lfs pull",
     ),
     (
         "dos.txt",
         b"version https://git-lfs.github.com/spec/v1\r\noid sha256:4d7a\r\nsize 12345\r\n",
-        "a pointer of Git LFS",
+        "a Git LFS pointer",
         "git lfs pull",
     ),
 ]
@@ -125,26 +125,26 @@ def test_texts_that_begin_like_something_else_are_texts(tmp_path, start):
 @pytest.mark.parametrize("name, mode", [("x.tar", "w:"), ("x y.tgz", "w:gz")])
 def test_the_command_for_a_tar_archive_prints_its_text(tmp_path, name, mode):
     message = refusal(written(tmp_path, tar(GNU, mode), name))
-    assert printed(message.partition("from a pipe: ")[2]) == PLAIN.encode()
+    assert printed(message.partition("pipe it in: ")[2]) == PLAIN.encode()
 
 
 @pytest.mark.skipif(not shutil.which("gzip"), reason="needs gzip")
 def test_the_command_for_a_file_of_compress_prints_its_text(tmp_path):
     message = refusal(written(tmp_path, packed_by_compress(PLAIN[:200].encode()), "x.Z"))
-    assert printed(message.partition("from a pipe: ")[2]) == PLAIN[:200].encode()
+    assert printed(message.partition("pipe it in: ")[2]) == PLAIN[:200].encode()
 
 
 @pytest.mark.skipif(not shutil.which("zstd"), reason="needs zstd")
 def test_the_command_for_a_zstd_file_prints_its_text(tmp_path):
     data = subprocess.run(["zstd", "-c"], input=PLAIN.encode(), capture_output=True, check=True).stdout
     message = refusal(written(tmp_path, data, "x.zst"))
-    assert printed(message.partition("from a pipe: ")[2]) == PLAIN.encode()
+    assert printed(message.partition("pipe it in: ")[2]) == PLAIN.encode()
 
 
 @pytest.mark.skipif(not shutil.which("unzip"), reason="needs unzip")
 def test_the_command_for_a_zip_archive_prints_its_text(tmp_path):
     message = refusal(written(tmp_path, zipped("a.txt"), "x.zip"))
-    assert printed(message.partition("from a pipe: ")[2]) == PLAIN.encode()
+    assert printed(message.partition("pipe it in: ")[2]) == PLAIN.encode()
 
 
 @pytest.mark.parametrize("preset", range(10))

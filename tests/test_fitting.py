@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -135,6 +136,24 @@ def test_a_run_says_and_saves_what_was_fitted(tmp_path: Path):
     assert meta["fitted"] in shown
 
 
+def test_a_resumed_run_says_what_was_fitted_at_its_start_and_what_differs_now(tmp_path: Path):
+    (tmp_path / "text.txt").write_text(UNIX)
+    train = ["train", "text.txt", "--cell", "rnn", "--hidden-size", 12, "--out", "m"]
+    assert run(*train, "--max-steps", 2, cwd=tmp_path).code == 0
+    then = load(tmp_path / "m.npz").meta["fitted"]
+    assert re.search(r"rate 0\.\d+, 0\.\d+ epochs: fitted to [\d,]+ characters$", then)
+    start = f"{then}, at the start of the run"
+    same = run(*train, "--max-steps", 2, "--resume", "--dry-run", cwd=tmp_path)
+    assert f"{start}\n" in same.out.decode()
+    more = run(*train, "--max-steps", 4, "--resume", cwd=tmp_path)
+    assert re.search(re.escape(start) + r"; now 0\.\d+ epochs\n", more.err)
+    other = run(*train, "--epochs", 0.5, "--max-steps", 5, "--lr", 0.003, "--resume", cwd=tmp_path)
+    assert f"{start}; now rate 0.003, 0.5 epochs\n" in other.err
+    assert load(tmp_path / "m.npz").meta["fitted"] == f"{start}; now rate 0.003, 0.5 epochs"
+    again = run(*train, "--resume", "--dry-run", cwd=tmp_path)
+    assert f"{start}; now rate 0.003, 0.5 epochs\n" in again.out.decode()
+
+
 def test_a_dry_run_says_what_a_run_would_choose_and_how_long_it_takes(tmp_path: Path):
     (tmp_path / "text.txt").write_text(UNIX)
     shown = run("train", "text.txt", "--dry-run", cwd=tmp_path).out.decode()
@@ -147,6 +166,6 @@ def test_few_updates_an_epoch_are_told_with_a_smaller_batch(tmp_path: Path):
     (tmp_path / "text.txt").write_text(UNIX)
     options = ["--hidden-size", 8, "--seq-len", 16, "--epochs", 1, "--dry-run"]
     told = run("train", "text.txt", "--batch-size", 16, *options, cwd=tmp_path).err
-    assert "leave an epoch" in told and "--batch-size 2" in told
+    assert "updates per epoch" in told and "--batch-size 2" in told
     assert run("train", "text.txt", "--batch-size", 4, *options, cwd=tmp_path).err == ""
     assert run("train", "text.txt", *options, cwd=tmp_path).err == ""

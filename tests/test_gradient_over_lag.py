@@ -164,7 +164,7 @@ def test_a_model_in_python_has_it(saved):
 
 def test_what_cannot_be_is_said(saved):
     model = charrnn.load(saved)
-    with pytest.raises(TextError, match="the text has 8 characters; 7 lags need 9"):
+    with pytest.raises(TextError, match="the text has 8 characters; 7 lags need at least 9"):
         model.gradient_over_lag("abcabcab", lags=7)
     with pytest.raises(TextError, match="never saw"):
         model.gradient_over_lag("abx", lags=1)

@@ -74,8 +74,8 @@ def no_rename_over(patch: Patch, number: int) -> None:
 LACKING = [(no_flock, name, "without locks") for name in ("ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL")]
 LACKING += [(no_fsync_of_files, name, "does not flush") for name in ("ENOSYS", "EINVAL", "EOPNOTSUPP")]
 LACKING += [(no_fsync_of_folders, name, "does not flush") for name in ("EINVAL", "ENOSYS", "EACCES")]
-LACKING += [(no_chmod, name, "modes of files") for name in ("EPERM", "EACCES", "EOPNOTSUPP", "ENOSYS")]
-LACKING += [(no_rename_over, name, "renames no file over") for name in ("EEXIST", "EPERM", "ENOSYS")]
+LACKING += [(no_chmod, name, "file modes") for name in ("EPERM", "EACCES", "EOPNOTSUPP", "ENOSYS")]
+LACKING += [(no_rename_over, name, "cannot replace files") for name in ("EEXIST", "EPERM", "ENOSYS")]
 CASES = pytest.mark.parametrize("lack, name, words", LACKING, ids=lambda v: getattr(v, "__name__", v))
 
 
@@ -155,7 +155,7 @@ def test_without_locks_a_second_run_is_let_in_and_told(here, monkeypatch):
     no_flock(monkeypatch, errno.ENOSYS)
     with lock.hold(Path("m")) as first, lock.hold(Path("m")) as second:
         assert first == second
-        assert "nothing keeps another run" in first
+        assert "nothing prevents another run" in first
 
 
 def test_a_save_cut_short_where_nothing_is_renamed_over_leaves_one_of_the_two(here, monkeypatch):

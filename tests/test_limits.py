@@ -135,7 +135,7 @@ def open_folder() -> Iterator[Path]:
 def test_commands_do_their_work_where_no_thread_can_be_started(open_folder):
     """By the system's own limit, which NumPy's threads meet too."""
     train = f"$CHARRNN train text.txt {' '.join(SMALL)} --max-steps 3 --out m.npz --force"
-    limited = "1 of 2 threads: the system gives no more"
+    limited = "1 of 2 threads: the system allows no more"
     for line, note in (
         (train, limited),
         ("$CHARRNN sample m.npz --num 17 --length 5 --threads 2", limited),

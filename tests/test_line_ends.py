@@ -25,8 +25,8 @@ def test_other_systems_line_ends_are_kept_and_the_command_is_rid_of_them(tmp_pat
         text = PLAIN.replace("\n", end)
         path = written(tmp_path, pack(text.encode(encoding)))
         kept, (note,) = read(path, encoding=encoding)
-        assert kept == text and f"x.txt has line ends of {found}, which are kept; for \\n: " in note
-        assert printed(note.partition("for \\n: ")[2]) == PLAIN.encode()
+        assert kept == text and f"x.txt has {found} line ends, which are kept; " in note
+        assert printed(note.partition("to \\n: ")[2]) == PLAIN.encode()
 
 
 @pytest.mark.parametrize("block", [1, 2, 1000])
@@ -43,14 +43,14 @@ def test_a_line_end_that_is_cut_is_seen_and_one_return_in_a_line_is_none(tmp_pat
 def test_a_byte_order_mark_is_kept_and_said(tmp_path, encoding, without):
     path = written(tmp_path, ("\ufeff" + PLAIN).encode(encoding))
     text, (note,) = read(path, encoding=encoding)
-    assert text == "\ufeff" + PLAIN and f"\0encoding={without}\0 leaves it out" in note
+    assert text == "\ufeff" + PLAIN and f"\0encoding={without}\0 removes it" in note
     assert read(path, encoding=without) == (PLAIN, [])
 
 
 def test_a_byte_order_mark_among_bytes_is_kept_and_the_command_is_rid_of_it(tmp_path):
     text, (note,) = read(written(tmp_path, b"\xef\xbb\xbf" + PLAIN.encode()), level="byte")
     assert text == "\ufeff" + PLAIN
-    assert printed(note.partition("without them: ")[2]) == PLAIN.encode()
+    assert printed(note.partition("to remove it: ")[2]) == PLAIN.encode()
 
 
 def load(paths: list[Path], **options: str) -> tuple[str, str, list[str]]:
@@ -63,11 +63,11 @@ def test_files_without_a_final_line_end_do_not_run_together(tmp_path):
     a, b, c, d = (written(tmp_path, data, f"{data!r}") for data in (b"THE END", b"Roses\n", b"", b"are red"))
     text, digest, (note,) = load([a, b, c, d])
     assert text == "THE END\nRoses\nare red" and digest == corpus.from_text(text).sha256
-    assert "ends without a line end" in note and "\0join=nothing\0" in note
+    assert "has no final line end" in note and "\0join=nothing\0" in note
     text, digest, notes = load([a, b, d], join="nothing")
     assert (text, digest, notes) == ("THE ENDRoses\nare red", corpus.from_text(text).sha256, [])
     text, _, (note,) = load([a, b, d], level="byte")
-    assert text == "THE ENDRoses\nare red" and "bytes are never added to" in note
+    assert text == "THE ENDRoses\nare red" and "bytes are read unchanged" in note
     assert load([a]) == ("THE END", corpus.from_text("THE END").sha256, [])
     assert load([b, a])[2] == []
 
@@ -75,7 +75,7 @@ def test_files_without_a_final_line_end_do_not_run_together(tmp_path):
 def test_a_note_that_holds_for_many_files_is_said_once(tmp_path):
     paths = [written(tmp_path, b"a\r\n", f"{number}") for number in range(5)]
     (note,) = load(paths)[2]
-    assert f"{tmp_path}/0 has line ends" in note and note.endswith("(as in 4 more files)")
+    assert f"{tmp_path}/0 has " in note and note.endswith("(likewise for 4 more files)")
 
 
 COMPOSED, DECOMPOSED = "caf\u00e9 \uac00\n", "cafe\u0301 \u1100\u1161\n"
@@ -85,9 +85,9 @@ COMPOSED, DECOMPOSED = "caf\u00e9 \uac00\n", "cafe\u0301 \u1100\u1161\n"
 @pytest.mark.parametrize("part", [slice(0, 5), slice(5, None), slice(None)])
 def test_the_form_of_a_character_that_the_model_knows_is_named(tmp_path, known, text, form, part):
     vocabulary, path = Vocabulary.of(known), written(tmp_path, text[part].encode())
-    with pytest.raises(TextError, match=rf"form \({form}\) that the model knows") as caught:
+    with pytest.raises(TextError, match=rf"form \({form}\), which the model knows") as caught:
         corpus.encode(path, vocabulary)
-    command = str(caught.value).partition("the model knows: ")[2].partition(", or leave")[0]
+    command = str(caught.value).partition("the model knows: ")[2].partition(", or skip")[0]
     converted = written(tmp_path, printed(command.replace("FILE", str(path))), "converted")
     assert corpus.encode(converted, vocabulary)[1] == 0
     with pytest.raises(TextError, match=form):
@@ -95,7 +95,7 @@ def test_the_form_of_a_character_that_the_model_knows_is_named(tmp_path, known, 
 
 
 def test_a_mark_whose_letter_the_model_knows_is_part_of_a_character_that_it_knows():
-    with pytest.raises(TextError, match=r"U\+0301.*form \(NFC\) that the model knows"):
+    with pytest.raises(TextError, match=r"U\+0301.*form \(NFC\), which the model knows"):
         Vocabulary.of("the caf\u00e9").encode("cafe\u0301")
 
 
@@ -111,7 +111,7 @@ def test_what_a_model_of_plain_line_ends_is_given_is_said(tmp_path):
     with pytest.raises(TextError, match=r"tr -d '\\r'"):
         corpus.encode(written(tmp_path, b"was\r\nit"), vocabulary)
     marked = written(tmp_path, b"\xef\xbb\xbfIt was")
-    with pytest.raises(TextError, match="encoding=utf-8-sig"):
+    with pytest.raises(TextError, match='encoding="utf-8-sig"'):
         corpus.encode(marked, vocabulary)
     assert corpus.encode(marked, vocabulary, "utf-8-sig")[1] == 0
 

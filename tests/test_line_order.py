@@ -62,14 +62,14 @@ def test_a_last_line_without_an_end_gets_one_and_that_is_noted():
     done = shuffle_lines(from_text("one\ntwo\nthree"), 0, notes)
     assert sorted(done.vocabulary.decode(done.ids).splitlines(True)) == ["one\n", "three\n", "two\n"]
     (note,) = notes
-    assert note.startswith("the last line has no line end")
+    assert note.startswith("the last line had no line end")
     shuffle_lines(from_text("one\ntwo\n"), 0, silent := Notes())
     assert not [*silent]
 
 
 @pytest.mark.parametrize("text", ["", "one", "one\n", "one\rtwo\r"])
 def test_a_single_line_has_no_order(text):
-    with pytest.raises(UsageError, match=r"shuffle_lines needs a text of several lines.*end each line with"):
+    with pytest.raises(UsageError, match=r"shuffle_lines needs several lines.*end each line with"):
         shuffle_lines(from_text(text), 0, Notes())
 
 
@@ -157,7 +157,7 @@ def test_a_text_of_one_line_is_refused_in_a_line(folder):
     for more in ([], ["--level", "byte"]):
         refused = run("train", "one.txt", "--shuffle-lines", "--dry-run", *more, cwd=folder)
         assert (refused.code, refused.err.count("\n")) == (2, 1)
-        assert "charrnn: --shuffle-lines needs a text of several lines" in refused.err
+        assert "charrnn: --shuffle-lines needs several lines" in refused.err
 
 
 def test_the_line_end_that_was_added_counts(folder):
@@ -165,4 +165,4 @@ def test_the_line_end_that_was_added_counts(folder):
     done = run("train", "open.txt", "--shuffle-lines", "--dry-run", cwd=folder)
     assert len(NAMES) == 400
     assert "360 train, 40 val" in done.out.decode()
-    assert "the last line has no line end" in done.err
+    assert "the last line had no line end" in done.err

@@ -146,7 +146,7 @@ def test_a_run_writes_the_same_files_on_any_number_of_ranks(folder):
 
 
 @needs_mpi
-@pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16 (AVX512-BF16)")
+@pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor cannot multiply bfloat16 (no AVX512-BF16)")
 def test_products_of_bfloat16_have_the_same_bits_too(folder):
     train = ["train", "c.txt", *STEADY, "--dtype", "bfloat16", "--max-steps", "8", "--out", "m.npz", "-q"]
     files = []
@@ -279,7 +279,7 @@ def test_ranks_that_were_told_different_things_are_refused(folder, line, what, t
     done = script(2, line, folder)
     assert done.code in (1, 2)  # Open MPI has 1 for all
     (told,) = (told for told in done.err.splitlines() if told.startswith("charrnn: "))
-    assert f"the {what} of rank 1 of 2 is" in told and "that of rank 0 is" in told
+    assert f"the {what} of rank 1 of 2 is" in told and "but rank 0 has" in told
     assert theirs.format(0) in told and theirs.format(1) in told and "CHARRNN_MPI=off" in told
     assert sorted(path.name for path in folder.iterdir()) == ["c.txt", "folder0", "folder1"]
 
@@ -399,7 +399,7 @@ def test_processes_that_another_mpi_started_are_no_runs_of_their_own():
     told = "import sys; from charrnn.cli.main import main; sys.argv[1:] = ['train', 'c.txt']; main()"
     done = python(told, SLURM_STEP_NUM_TASKS="4")
     assert done.returncode == 2
-    assert "one of 4 processes, says SLURM_STEP_NUM_TASKS, but MPI knows 1" in done.stderr
+    assert "SLURM_STEP_NUM_TASKS counts 4 processes, but MPI counts 1" in done.stderr
 
 
 class Alone(ranks.SingleProcess):
@@ -450,7 +450,7 @@ def test_a_rank_has_its_part_of_the_text_and_no_more(fables):
         assert len(pickle.dumps(part)) < 0.25 * len(fables)
         assert (part.total_steps, part.save_every) == (plan.total_steps, plan.save_every)
         assert part.streams.longest == plan.streams.longest
-    with pytest.raises(UsageError, match="5 processes, but 64 streams are 4 shards of 16"):
+    with pytest.raises(UsageError, match="5 processes are too many: 64 streams make 4 shards of 16"):
         plan.of_rank(Alone(0, 5), 0)
 
 

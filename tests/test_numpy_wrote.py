@@ -119,7 +119,7 @@ def deflated(source: Path, path: Path) -> None:
 OTHERS = {
     "compressed": lambda source, path: np.savez_compressed(path, **arrays(source)),
     "is compressed": deflated,
-    "as neither charrnn nor NumPy does it": with_extra_fields,
+    "not stored in the way of charrnn or NumPy": with_extra_fields,
 }
 
 
@@ -129,7 +129,7 @@ def test_what_else_is_refused_with_a_line_that_mends_it(words, name, saved, tmp_
     """The line is run by a shell, as a reader would."""
     OTHERS[words](saved, tmp_path / name)
     message = refused(tmp_path / name, words)
-    line = message.partition("store it anew: python ")[2]
+    line = message.partition("convert it with NumPy: python ")[2]
     shell = shutil.which("bash") or "sh"
     subprocess.run([shell, "-c", f"{sys.executable} {line}"], cwd=tmp_path, env=environment(), check=True)
     assert load(tmp_path / "stored.npz").network.flat.tobytes() == load(saved).network.flat.tobytes()
@@ -141,4 +141,4 @@ def test_an_encrypted_file_is_called_so(saved, tmp_path):
         zip_["meta"].central["flags"] = zip_["meta"].local["flags"] = 1
 
     (tmp_path / "b.npz").write_bytes(spoil(saved.read_bytes(), change))
-    assert "store it anew" not in refused(tmp_path / "b.npz", "encrypted")
+    assert "convert it" not in refused(tmp_path / "b.npz", "encrypted")

@@ -24,7 +24,7 @@ from charrnn.training.samples import sampled
 
 LETTERS = "\nabcdefgh"
 TEXT = "abcd\nefgh\n" * 900  # two streams
-TOO_LARGE = "its weights are too large: train it again, with a lower"
+TOO_LARGE = "its weights are too large: train it again with a lower"
 
 
 def overflowing(cell: str = "rnn_relu", weights: float = 1e30, **config: object) -> Checkpoint:

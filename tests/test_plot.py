@@ -17,7 +17,7 @@ from charrnn.plotting.curves import LONGEST, read
 from charrnn.training.events import Rewound
 from charrnn.training.logs import Run
 
-pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install matplotlib")
+pytest.importorskip("matplotlib", reason="plotting needs matplotlib: pip install matplotlib")
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -153,7 +153,7 @@ def test_odd_names_are_drawn_as_they_are(tmp_path):
 
 def test_without_matplotlib_the_remedy_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(CharrnnError, match=r"need matplotlib; pip install matplotlib$"):
+    with pytest.raises(CharrnnError, match=r"needs matplotlib; pip install matplotlib$"):
         picture.draw(runs(tmp_path, {}))
 
 
@@ -197,7 +197,7 @@ def test_a_picture_is_written_or_goes_to_stdout(folder):
         (["-", "-"], 2, ["stdin (-) is named twice"]),
         ([], 2, ["LOG", "charrnn plot --help"]),
         (["missing.jsonl"], 1, ["missing.jsonl cannot be read: No such file"]),
-        (["gru.jsonl", "text.txt"], 1, ["text.txt, line 1", "charrnn train wrote"]),
+        (["gru.jsonl", "text.txt"], 1, ["line 1 of text.txt", "charrnn train wrote"]),
         (["-"], 1, ["stdin has no losses"]),
         (["gru.jsonl", "-o", "text.txt/x.png"], 1, ["text.txt cannot be written", "--out"]),
     ],
@@ -211,14 +211,14 @@ def test_one_line_says_what_is_wrong(arguments, code, words, folder):
 def test_a_terminal_is_spared_a_png(folder):
     with terminal("plot", "gru.jsonl", "-o", "-", "--format", "png", cwd=folder) as shown:
         assert shown.end() == 2
-        assert "a PNG is nothing for a terminal; name a file with --out" in shown.shown
+        assert "a terminal cannot show a PNG; name a file with --out" in shown.shown
 
 
 def test_a_missing_matplotlib_is_one_line(folder):
     (folder / "matplotlib.py").write_text("raise ModuleNotFoundError(name=__name__)")
     found_first = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = run("plot", "gru.jsonl", cwd=folder, PYTHONPATH=found_first)
-    assert_one_line(done, 1, ["need matplotlib", "pip install matplotlib"])
+    assert_one_line(done, 1, ["needs matplotlib", "pip install matplotlib"])
 
 
 RC = {
@@ -250,7 +250,7 @@ def test_a_backend_of_the_user_changes_nothing(backend, folder):
 
 def test_the_settings_of_a_program_stay_its_own(tmp_path):
     """And change no picture."""
-    matplotlib = pytest.importorskip("matplotlib", reason="pictures need matplotlib: pip install matplotlib")
+    matplotlib = pytest.importorskip("matplotlib", reason="plotting needs matplotlib: pip install matplotlib")
     plain = picture.draw(runs(tmp_path, {}))
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
         assert picture.draw(runs(tmp_path, {})) == plain

@@ -7,12 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import typer.main
 from recipe_checks import CHECKS
-from recipes import PAGES, ROOT, blocks, commands, ended, prepare, printed, run
+from recipes import FENCE, PAGES, ROOT, blocks, commands, ended, prepare, printed, run
 
 from charrnn.cli.main import WRONG_USAGE, program
 
@@ -111,6 +112,40 @@ def test_a_recipe_does_what_its_page_says(name, tmp_path, request):
     if recipe.exact:
         for out, shown in zip(outs, printed(page.read_text(encoding="utf-8")), strict=True):
             assert shown in (ended(out), None), f"python tests/rerun_recipes.py {name} writes what is printed"
+
+
+def test_the_readme_shows_what_its_commands_print(tmp_path):
+    """Of those on models that come along; the Quick start trains, and is run from a fresh clone."""
+    prepare(tmp_path)
+    fenced = FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    pairs = [
+        (command, out)
+        for (language, command), (after, out) in pairwise(fenced)
+        if (language, after) == ("sh", "text")
+    ]
+    assert len(pairs) == 3
+    for command, out in pairs:
+        (tmp_path / "page.md").write_text(f"```sh\n{command}```\n")
+        assert [ended(printed) for printed in run(tmp_path / "page.md", tmp_path)] == [out]
+
+
+def test_the_tutorial_works_and_shows_what_it_prints(tmp_path, request):
+    if not request.config.getoption("--recipes"):
+        pytest.skip("takes a minute: pytest --recipes")
+    prepare(tmp_path)
+    lines = (ROOT / "corpora" / "fables.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "raw.txt").write_text("".join(["*** START OF\n", *lines[:400], "*** END OF\n"]))
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    fenced = [*FENCE.findall(text), ("end", "")]
+    outs = run(ROOT / "docs" / "tutorial.md", tmp_path)
+    shells = [i for i, (language, _) in enumerate(fenced) if language == "sh"]
+    shown = [
+        (fenced[i + 1][1], out) for i, out in zip(shells, outs, strict=True) if fenced[i + 1][0] == "text"
+    ]
+    assert len(shown) == 2
+    for there, now in shown:
+        timeless = [re.sub(r"^time .*", "", part, flags=re.MULTILINE) for part in (there, ended(now))]
+        assert timeless[0] == timeless[1]
 
 
 def test_the_ruler_holds(tmp_path, request):

@@ -318,7 +318,8 @@ def test_a_fine_tuned_run_resumes_by_its_own_command_and_from_no_other_checkpoin
         began = ["train", "corpus.txt", "--out", f"{name}.npz", "--resume", "--init-from", start]
         refused = run(*began, cwd=corpus)
         assert refused.code == 2
-        assert f"--init-from {start} is not what the run of {name}.npz began from" in refused.err
+        wrong = f"--init-from {start} is not the checkpoint that the run of {name}.npz started from"
+        assert wrong in refused.err
 
 
 def test_resuming_with_other_versions_of_the_libraries_is_said(corpus):
@@ -328,14 +329,14 @@ def test_resuming_with_other_versions_of_the_libraries_is_said(corpus):
     for name, version in VERSIONS.items():
         assert re.search(rf"^{name} +{re.escape(version)}$", info, re.MULTILINE)
     same = run(*train, "--resume", "--max-steps", "3", cwd=corpus)
-    assert same.code == 0 and "made by" not in same.err
+    assert same.code == 0 and "saved by" not in same.err
     support.rewrite_meta(corpus / "m.last.npz", lambda meta: meta.update(numba="0.1", version="0.0"))
     other = run(*train, "--resume", "--max-steps", "4", cwd=corpus)
     assert other.code == 0
-    assert other.err.startswith("made by charrnn 0.0, numba 0.1: with other versions the bits may differ")
+    assert other.err.startswith("saved by charrnn 0.0, numba 0.1: with other versions, the bits may differ")
     support.rewrite_meta(corpus / "m.last.npz", lambda meta: [meta.pop(name) for name in ("python", "numba")])
     older = run(*train, "--resume", "--max-steps", "5", cwd=corpus)  # a file that does not say
-    assert older.code == 0 and "made by" not in older.err
+    assert older.code == 0 and "saved by" not in older.err
 
 
 def test_a_torn_line_of_the_log_is_dropped(corpus):

@@ -32,19 +32,42 @@ def test_the_epoch_of_the_best_is_said():
 
 def test_validation_that_rose_is_over_fitting_and_says_what_to_try():
     _, told = ended([2.0, 1.5, 1.6, 1.7])
-    assert "from 1.500 to 1.700" in told["worse since"]
-    assert "over-fitting" in told["worse since"]
-    assert "--dropout 0.4" in told["worse since"] and "--patience 3" in told["worse since"]
+    assert "from 1.500 to 1.700" in told["overfitting"]
+    assert "--dropout 0.4" in told["overfitting"] and "--patience 3" in told["overfitting"]
+
+
+LEARNING = (1.5, 1.0, 0.9, 0.8, 0.7, 0.6)  # smoothed, 1.133 after three epochs and 0.917 after six
+
+
+def test_validation_that_stayed_flat_far_above_the_training_loss_is_over_fitting():
+    losses = [2.0, 1.6, 1.5, 1.505, 1.51, 1.505]
+    _, told = ended(losses, trained=LEARNING)
+    assert "has not improved on 1.500 in the last 3 validations" in told["overfitting"]
+    assert "fell to 0.917" in told["overfitting"] and "--dropout 0.4" in told["overfitting"]
+
+
+@pytest.mark.parametrize(
+    "losses, trained",
+    [
+        ([2.0, 1.6, 1.5, 1.505, 1.51, 1.505], (1.6, 1.5, 1.4, 1.3, 1.25, 1.2)),  # a small gap
+        ([2.0, 1.6, 1.52, 1.5, 1.51, 1.505], LEARNING),  # flat for two validations only
+        ([2.0, 1.6, 1.5, 1.505, 1.51, 1.49], LEARNING),  # it improved in the end
+        ([2.0, 1.6, 1.5, 1.505, 1.51, 1.505], (0.5, 0.5, 0.5, 0.6, 0.6, 0.6)),  # so was the training loss
+    ],
+)
+def test_a_flat_validation_alone_is_not_over_fitting(losses, trained):
+    _, told = ended(losses, trained=trained)
+    assert "overfitting" not in told
 
 
 def test_with_much_dropout_a_smaller_model_is_the_remedy():
     _, told = ended([1.5, 1.7], dropout=0.7)
-    assert "--dropout" not in told["worse since"] and "--hidden-size" in told["worse since"]
+    assert "--dropout" not in told["overfitting"] and "--hidden-size" in told["overfitting"]
 
 
 def test_patience_is_not_advised_to_who_has_it():
     _, told = ended([1.5, 1.7, 1.8], patience=2, reason="patience")
-    assert "--dropout 0.4" in told["worse since"] and "--patience" not in told["worse since"]
+    assert "--dropout 0.4" in told["overfitting"] and "--patience" not in told["overfitting"]
 
 
 @pytest.mark.parametrize(
@@ -57,21 +80,21 @@ def test_patience_is_not_advised_to_who_has_it():
 )
 def test_a_run_that_was_cut_short_or_learned_nothing_more_is_not_over_fitting(case):
     _, told = ended([1.5, 1.7, 1.8], **case)
-    assert "worse since" not in told
+    assert "overfitting" not in told
 
 
 def test_a_loss_that_is_no_number_is_not_over_fitting():
     _, told = ended([1.5, float("inf")])
-    assert "worse since" not in told
+    assert "overfitting" not in told
 
 
 @pytest.mark.parametrize("over, left", [("steps", True), ("time", False)])
 def test_of_a_schedule_over_time_nothing_is_left_when_it_is_up(over, left):
     _, told = ended([2.0, 1.5], reason="time", over=over)
-    assert ("go on" in told) == left
+    assert ("continue" in told) == left
 
 
 @pytest.mark.parametrize("losses", [[2.0, 1.5], [1.5, 1.51], [1.5]])
 def test_a_last_loss_near_the_best_is_none(losses):
     _, told = ended(losses)
-    assert "worse since" not in told
+    assert "overfitting" not in told

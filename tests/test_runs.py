@@ -41,8 +41,8 @@ def test_the_best_is_first_and_each_run_says_what_it_is(folder):
     done = run("runs", *sorted(path.name for path in folder.glob("*.jsonl")), cwd=folder)
     assert done.code == 0
     assert done.err == (
-        "left out: samples.jsonl, line 1: no event of a training log; name the .jsonl that charrnn train "
-        "wrote beside its checkpoint\n"
+        "skipped: line 1 of samples.jsonl is not an event of a training log; choose the .jsonl file that "
+        "charrnn train wrote next to its checkpoint\n"
     )
     assert (
         done.out.decode()
@@ -115,7 +115,7 @@ def test_joined_logs_are_read_from_stdin(folder):
 
 def test_runs_of_other_texts_are_noted(folder):
     write(folder / "other.jsonl", start("def"), step(10, 4.0))
-    assert "not all of one text" in run("runs", "even.jsonl", "other.jsonl", cwd=folder).err
+    assert "used different texts" in run("runs", "even.jsonl", "other.jsonl", cwd=folder).err
     assert run("runs", "even.jsonl", "other.jsonl", "-q", cwd=folder).err == ""
     assert run("runs", "even.jsonl", "over.jsonl", cwd=folder).err == ""
 
@@ -123,7 +123,7 @@ def test_runs_of_other_texts_are_noted(folder):
 @pytest.mark.parametrize(
     "arguments, code, words",
     [
-        (["samples.jsonl"], 1, ["samples.jsonl, line 1: no event", "charrnn train wrote"]),
+        (["samples.jsonl"], 1, ["line 1 of samples.jsonl is not an event", "charrnn train wrote"]),
         (["even.jsonl", "missing.jsonl"], 1, ["missing.jsonl cannot be read: No such file"]),
         (["-"], 1, ["stdin has no losses"]),
         (["-", "-"], 2, ["stdin (-) is named twice"]),

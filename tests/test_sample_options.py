@@ -125,8 +125,8 @@ def test_a_prime_that_ends_in_a_line_end_is_noted_on_a_terminal(prime, more, not
     options = ["sample", "m.npz", "--seed", 1, "--length", 5, "--prime-file", "prime", *more]
     with terminal(*options, cwd=folder, columns=200) as tty:
         assert tty.end() == 0
-    assert ("the prime ends in a line end" in tty.shown) == noted
-    assert "ends in a line end" not in run(*options, cwd=folder).err, "a pipe wants what it gets"
+    assert ("the prime ends with a line end" in tty.shown) == noted
+    assert "ends with a line end" not in run(*options, cwd=folder).err, "a pipe wants what it gets"
 
 
 def test_a_prime_in_single_quotes_is_exact_and_a_hint_says_how_else(folder):

@@ -60,12 +60,12 @@ def test_what_a_stranger_says_stays_in_its_line():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("cell = ", "is no TOML"),
+        ("cell = ", "is not valid TOML"),
         ("hidden = 3", "there is no option hidden"),
-        ("hidden_size = 3.5", "it is a whole number"),
-        ("hidden_size = true", "it is a whole number"),
-        ("dropout = '0.3'", "it is a number"),
-        ("out = 3", "write a name in quotes"),
+        ("hidden_size = 3.5", "it must be a whole number"),
+        ("hidden_size = true", "it must be a whole number"),
+        ("dropout = '0.3'", "it must be a number"),
+        ("out = 3", "write a file name in quotes"),
         ("dropout = 2", "dropout is 2"),
         ("schedule_over = 'time'", "there is no option"),
     ],

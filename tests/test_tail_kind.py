@@ -67,7 +67,7 @@ def test_a_sorted_list_is_noted_and_can_be_shuffled(name, level, tmp_path):
     (tmp_path / "sorted.txt").write_text("".join(lines))
     note = noted(corpus.load([tmp_path / "sorted.txt"], level=level))
     assert "shuffle_lines" in note and "val" not in note.split(";")[1]
-    assert f"nats a {'byte' if level == 'byte' else 'character'} better" in note
+    assert f"nats per {'byte' if level == 'byte' else 'character'} better" in note
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -181,11 +181,11 @@ def test_the_command_notes_it_unless_the_user_chose(tmp_path):
     lines = sorted(read("names.txt").splitlines(keepends=True))
     (tmp_path / "names.txt").write_text("".join(lines))
     (tmp_path / "val.txt").write_text(codecs.encode("".join(lines), "rot13"))
-    unlike = "the tail that validates is of another kind than what is trained on"
+    unlike = "the end of the text, held out for validation, differs in kind from the rest"
     train = ["train", "names.txt", *SMALL, "--out", "m.npz"]
     begun = run(*train, "--max-steps", 2, cwd=tmp_path)
     assert begun.code == 0 and begun.err.count(unlike) == 1
-    assert "; if the lines may stand in any order, --shuffle-lines draws one\n" in begun.err
+    assert "; if the order of the lines does not matter, use --shuffle-lines\n" in begun.err
     for more in (["--shuffle-lines"], ["--val", "val.txt"], ["--val-fraction", 0], ["-q"]):
         assert unlike not in run(*train, *more, "--force", "--dry-run", cwd=tmp_path).err
     resumed = run(*train, "--max-steps", 3, "--resume", cwd=tmp_path)

@@ -239,7 +239,7 @@ def test_a_model_to_begin_from_that_overflows_is_to_blame_not_the_rate(fables, t
     run = Trainer(
         fresh.plan, tmp_path / "m.npz", network=fresh.network, origin=Origin(init_sha256="of that model")
     )
-    with pytest.raises(DivergedError, match="the model that this run began from overflows on this text"):
+    with pytest.raises(DivergedError, match="the model that this run started from overflows on this text"):
         list(run.run())
 
 

@@ -11,7 +11,7 @@ from program import SMALL, TEXT, Outcome, run
 
 @dataclass(frozen=True)
 class Trained:
-    """A run of `charrnn train corpus.txt` in `folder`, where its results lie."""
+    """A finished run of `charrnn train corpus.txt`, with its results in `folder`."""
 
     folder: Path
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""Zip files taken apart and put together again, with anything in them replaced."""
+"""Take zip files apart and reassemble them with any part replaced."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Part:
 
 @dataclass
 class Zip:
-    """A zip file, to be spoilt. `end` replaces fields of its last record by their number."""
+    """A zip file to spoil. `end` replaces fields of its end record, by their number."""
 
     parts: list[Part]
     before_directory: bytes = b""
@@ -109,7 +109,7 @@ def appended(*parts: Part) -> Change:
 
 
 def as_numpy(zip_: Zip, streamed: bool = False) -> None:
-    """In the form of numpy.savez: sizes in 64 bits where a member starts or, into a pipe, behind it."""
+    """Like numpy.savez: 64-bit sizes in a member's local header or, in a pipe, after its data."""
     for one in zip_.parts:
         size, crc, sizes = len(one.data), zlib.crc32(one.data), dict.fromkeys(("size", "stored"), 0xFFFFFFFF)
         flags = {"needed": 45, "flags": 8 * streamed}
@@ -120,7 +120,7 @@ def as_numpy(zip_: Zip, streamed: bool = False) -> None:
 
 
 def taken_apart(content: bytes) -> Zip:
-    """A sound checkpoint as parts."""
+    """A valid checkpoint as parts."""
     file = io.BytesIO(content)
     parts = []
     for name, member in npz.members(file).items():
@@ -130,7 +130,7 @@ def taken_apart(content: bytes) -> Zip:
 
 
 def spoil(content: bytes, change: Change) -> bytes:
-    """A sound checkpoint with one thing wrong."""
+    """A valid checkpoint with one fault."""
     zip_ = taken_apart(content)
     change(zip_)
     return zip_.to_bytes()

@@ -1,1 +1,1 @@
-"""How fast this machine trains and samples."""
+"""Measure how fast this machine trains and samples."""

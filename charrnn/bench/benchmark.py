@@ -1,4 +1,4 @@
-"""How fast this machine trains and samples, beside what its arithmetic units could do and beside PyTorch."""
+"""Measure how fast this machine trains and samples, compared with its peak rates and with PyTorch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..training.learner import Learner
 from . import pytorch
 
 VOCAB = 65
-ROUNDS = 5  # of each thing measured; the medians are shown
+ROUNDS = 5  # measurements of each rate; results are medians
 
 
 SETUPS = (
@@ -35,19 +35,19 @@ SETUPS = (
 
 @dataclass(frozen=True)
 class Result:
-    """Medians of a cell in a setup; with PyTorch's, where these were asked for and it has the cell."""
+    """Median rates of a cell in a setup; PyTorch's too, if requested and if it has the cell."""
 
     cell: str
     setup: str
     chars_per_s: float
-    gflops: float  # of the matrix products alone: 2 forward and 4 back a weight and character
-    share: float  # training: of the machine's peak; sampling: of its bandwidth reading the weights
-    torch: float | None = None  # characters a second in float32
-    autocast: float | None = None  # under torch.autocast to bfloat16
+    gflops: float  # matrix products only: 2 forward and 4 back per weight and character
+    share: float  # training: of the peak; sampling: of the bandwidth for reading the weights
+    torch: float | None = None  # characters per second in float32
+    autocast: float | None = None  # characters per second under torch.autocast to bfloat16
 
 
 def peak(team: Team, dtype: str) -> float:
-    """Flops a second of the tile on data in the innermost cache, on all threads."""
+    """Return flops per second of a matrix product on data in the innermost cache, on all threads."""
     pairs = dtype == "bfloat16"
     rows, depth, columns, repeats = (32, 256, 32, 6_000) if pairs else (16, 64, 32, 50_000)
     factor = np.dtype(np.uint32 if pairs else dtype)
@@ -63,7 +63,7 @@ def peak(team: Team, dtype: str) -> float:
 
 
 def bandwidth(elements: int) -> float:
-    """Bytes a second that one thread reads from an array of so many float32."""
+    """Return bytes per second that one thread reads from an array of so many float32."""
     array = np.zeros(elements, np.int32)
 
     def run() -> float:
@@ -81,7 +81,7 @@ def run(
     dtype: str = "float32",
     torch: bool = False,
 ) -> Iterator[Result]:
-    """Measure each setup, ours and PyTorch's in turn; top: the machine's peak.  Cost: some seconds each."""
+    """Measure each setup, alternating with PyTorch; top: the machine's peak.  Cost: some seconds each."""
     for setup in setups:
         for cell in cells:
             yield _measure(cell, setup, team, top, dtype, torch)
@@ -126,9 +126,9 @@ def _sampling(network: Network) -> Callable[[], float]:
 
 
 def _rates(runs: list[Callable[[], float]], seconds: float = 0.5) -> list[float]:
-    """Median rate of each, what it returns over the seconds it took; all in turn, ROUNDS times."""
+    """Return the median rate of each run (its result per second) over ROUNDS rounds of all in turn."""
     for run in runs:
-        run()  # compiles, and warms caches
+        run()  # compile and warm the caches
     rates: list[list[float]] = [[] for _ in runs]
     for _ in range(ROUNDS):
         for run, of_run in zip(runs, rates, strict=True):

@@ -1,4 +1,4 @@
-"""The same work in PyTorch: nn.RNN, nn.GRU or nn.LSTM on one-hot input, nn.Linear, Adam, clipping."""
+"""The benchmark in PyTorch: nn.RNN, nn.GRU or nn.LSTM on one-hot input, nn.Linear, Adam, clipping."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def _kind(nn: Any, cell: str, suffix: str = "") -> Callable[..., Any]:
-    """PyTorch's class of layers, or with a suffix of cells.  Errors: UsageError if it has none."""
+    """Return PyTorch's class of layers, or of cells with a suffix.  Errors: UsageError if it has none."""
     if cell not in KINDS:
         raise UsageError(f"PyTorch has no {cell}", f"choose one of: {', '.join(KINDS)}")
     name, options = KINDS[cell]
@@ -37,9 +37,9 @@ def _model(cell: str, setup: BenchSetup, vocab: int, threads: int) -> tuple[Any,
 def training(
     cell: str, setup: BenchSetup, vocab: int, threads: int, autocast: bool = False
 ) -> Callable[[], float]:
-    """A function that does one training step and returns how many characters it read.
+    """Return a function that does one training step and returns the number of characters it read.
 
-    autocast: forward and backward as under `torch.autocast` to bfloat16, as its users write it.
+    autocast: use `torch.autocast` to bfloat16.
     """
     torch, layers, out = _model(cell, setup, vocab, threads)
     parameters = [*layers.parameters(), *out.parameters()]
@@ -66,7 +66,7 @@ def training(
 def sampling(
     cell: str, setup: BenchSetup, vocab: int, threads: int, autocast: bool = False
 ) -> Callable[[], float]:
-    """A function that draws characters one by one, by the faster of nn.LSTM and a loop over nn.LSTMCell."""
+    """Return a function that samples one by one, the faster of nn.LSTM and a loop over nn.LSTMCell."""
     ways = [way(cell, setup, vocab, threads, autocast) for way in (_by_layers, _by_cells)]
     seconds = []
     for way in ways:

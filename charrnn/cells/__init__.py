@@ -1,4 +1,4 @@
-"""The cells, found by name: a file NAME.py in this folder is the cell NAME."""
+"""Find cells by name: the file NAME.py in this folder defines the cell NAME."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 
 def names() -> list[str]:
-    """The cells there are, without importing (and so without compiling) any."""
+    """Return the names of all cells, without importing or compiling any."""
     return sorted(p.stem for p in Path(__file__).parent.glob("[!_]*.py"))
 
 
 def find(name: str) -> Cell:
-    """The `CELL` of the file NAME.py (see kernels/cell_interface.py).
+    """Return the `CELL` of the file NAME.py (see kernels/cell_interface.py).
 
-    Errors: UsageError if there is no such file; CellError if it is not what a cell must be.
+    Errors: UsageError if there is no such file; CellError if it does not define a valid cell.
     """
     if name not in names():
-        raise UsageError(f"no cell is called {name!r}", remedy=f"choose one of: {', '.join(names())}")
+        raise UsageError(f"there is no cell {name!r}", remedy=f"choose one of: {', '.join(names())}")
     try:
         module = import_module(f".{name}", __name__)
     except CharrnnError:
         raise
     except Exception as error:
         said = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise CellError(f"{_place(name, error)}: {type(error).__name__}: {said}", "mend the file") from error
-    from ..kernels.cell_interface import Cell  # Numba comes with it, and with any cell
+        raise CellError(f"{_place(name, error)}: {type(error).__name__}: {said}", "fix the file") from error
+    from ..kernels.cell_interface import Cell  # this import loads Numba
 
     cell = getattr(module, "CELL", None)
     if not isinstance(cell, Cell):
         raise CellError(
-            f"charrnn/cells/{name}.py has no CELL", "end it in CELL = Cell(...), as other cells do"
+            f"charrnn/cells/{name}.py has no CELL", "end it with CELL = Cell(...), like the other cells"
         )
     if cell.name != module.__name__:
         raise CellError(f"charrnn/cells/{name}.py calls its cell {cell.name!r}", "write name=__name__")
@@ -45,7 +45,7 @@ def find(name: str) -> Cell:
 
 
 def _place(name: str, error: Exception) -> str:
-    """File and line of an error within a cell's file."""
+    """Return the file and line of an error in a cell's file."""
     file = f"{name}.py"
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(file)

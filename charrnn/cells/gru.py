@@ -1,13 +1,13 @@
-"""Gated recurrent unit, reset after the product (Cho et al. 2014, as PyTorch and cuDNN have it).
+"""Gated recurrent unit, with the reset after the product (Cho et al. 2014; PyTorch's and cuDNN's form).
 
     r = sigmoid(W_ir x + W_hr h_prev + b_r)     (1)  reset gate
-    z = sigmoid(W_iz x + W_hz h_prev + b_z)     (2)  update gate: the share of the old state that is kept
+    z = sigmoid(W_iz x + W_hz h_prev + b_z)     (2)  update gate: the share of the old state to keep
     m = W_hn h_prev + b_hn                      (3)
     n = tanh(W_in x + b_in + r m)               (4)  candidate
     h = (1 - z) n + z h_prev                    (5)
 
-Cho et al. write (3)-(4) with r inside the product, W (r h_prev). Some texts exchange z and 1 - z.
-The caller computes the products and biases; m keeps its own block, since r multiplies it alone.
+Cho et al. write (3)-(4) with r inside the product, W (r h_prev). Some texts swap z and 1 - z.
+The caller computes the products and biases; m has a block of its own, because r multiplies only m.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def backward(a, s, t, ds):
     one = a.dtype.type(1)
     for k in range(dh.size):
         z_k, n_k = z[k], n[k]
-        n[k] = dh[k] * (one - z_k) * (one - n_k * n_k)  # (5), (4): n becomes its da
+        n[k] = dh[k] * (one - z_k) * (one - n_k * n_k)  # (5), (4): n now holds da
         z[k] = dh[k] * (h_prev[k] - n_k) * z_k * (one - z_k)  # (5), (2)
-        dh[k] *= z_k  # (5): h_prev, directly
+        dh[k] *= z_k  # (5): the direct path to h_prev
     for k in range(dh.size):
         r_k, dn = r[k], n[k]
         r[k] = dn * m[k] * r_k * (one - r_k)  # (4), (1)

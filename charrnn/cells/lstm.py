@@ -4,11 +4,11 @@
     f = sigmoid(W_if x + W_hf h_prev + b_f)     (2)  forget gate
     g = tanh(W_ig x + W_hg h_prev + b_g)        (3)  candidate
     o = sigmoid(W_io x + W_ho h_prev + b_o)     (4)  output gate
-    c = f c_prev + i g                          (5)  the memory
+    c = f c_prev + i g                          (5)  memory
     q = tanh(c)                                 (6)
     h = o q                                     (7)
 
-Gates in PyTorch's order. The caller computes what stands in the brackets.
+The gates are in PyTorch's order. The caller computes the sums in parentheses in (1)-(4).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def backward(a, s, t, ds):
     one = a.dtype.type(1)
     for k in range(dc.size):
         dc[k] += dh[k] * o[k] * (one - q[k] * q[k])  # (7), (6)
-        o[k] = dh[k] * q[k] * o[k] * (one - o[k])  # (7), (4): o becomes its da
-        dh[k] = 0  # h_prev is reached through W_hh alone (1)-(4)
+        o[k] = dh[k] * q[k] * o[k] * (one - o[k])  # (7), (4): o now holds da
+        dh[k] = 0  # h_prev is reached only through W_hh (1)-(4)
     for k in range(dc.size):
         i_k, g_k = i[k], g[k]
         i[k] = dc[k] * g_k * i_k * (one - i_k)  # (5), (1)

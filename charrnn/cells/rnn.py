@@ -26,7 +26,7 @@ def backward(a, s, t, ds):
     one = a.dtype.type(1)
     for k in range(h.size):
         da[k] = dh[k] * (one - h[k] * h[k])  # (2)
-        dh[k] = 0  # h_prev is reached through W_hh alone (1)
+        dh[k] = 0  # h_prev is reached only through W_hh (1)
 
 
 CELL = Cell(

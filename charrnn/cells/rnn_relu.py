@@ -2,8 +2,8 @@
 
     h = max(0, W_ih x + W_hh h_prev + b)     (1)
 
-As rnn.py but for the activation, whose slope is 1 where h > 0 and 0 elsewhere. Nothing bounds h: its gradient
-vanishes less than tanh's and explodes more, so clip it.
+Like rnn.py, except for the activation, whose slope is 1 where h > 0 and 0 elsewhere. h is unbounded:
+gradients vanish less than with tanh but explode more, so clip them.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Models in files: what they hold, how they are written whole, and how a stranger's are checked."""
+"""Models in files: what they hold, how they are written whole, and how untrusted ones are checked."""

@@ -1,4 +1,4 @@
-"""A model with all that is known of it."""
+"""Checkpoints: a model with everything that is known about it."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from ..model.network import Network, refuse_without_bfloat16
 from ..text.vocabulary import Vocabulary
 from ..version import __version__
 
-VERSIONS = {"version": __version__, **LIBRARIES}  # which another's bits may depend on
+VERSIONS = {"version": __version__, **LIBRARIES}  # that the bits of a result may depend on
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model, the vocabulary it speaks, and how it came about."""
+    """A model, its vocabulary, and how it was made."""
 
     network: Network
     vocabulary: Vocabulary
     meta: dict[str, Any]  # format, versions, model; from training: corpus, training, metrics, command
-    extra: dict[str, Array] = field(default_factory=dict)  # optim.* and state.*, to go on training
+    extra: dict[str, Array] = field(default_factory=dict)  # optim.* and state.*, to resume training
 
     @property
     def documents(self) -> str:
-        """What ended those that it was trained on, one of config.DOCUMENTS; nothing for one text."""
+        """What ended the documents of its training text, one of config.DOCUMENTS; empty for a plain text."""
         return str(self.meta.get("training", {}).get("documents", ""))
 
     def multiplied_in(self, dtype: str | None) -> Checkpoint:
-        """The same weights with products of another type, of those that store them alike; None: as it is.
+        """Return the model with matrix products of another type but the same storage; None: unchanged.
 
-        Errors: UsageError; CharrnnError where the processor has no such products.
+        Errors: UsageError; CharrnnError if the processor has no such products.
         """
         config = self.network.config
         if dtype is None or dtype == config.dtype:

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself in JSON, checked whole: nothing later meets a value it cannot use."""
+"""Parse the JSON metadata of a checkpoint, and check all of it, so that later code can trust its values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..config import LONGEST_TIME, ModelConfig, TrainConfig
 from .run_progress import Progress
 
 FORMAT = 1
-LONGEST_META = 1 << 19  # bytes; the costliest JSON takes 25 times as many in memory
-LONGEST_NUMBER = 18  # digits: 64 bits hold it
+LONGEST_META = 1 << 19  # bytes; the costliest JSON takes 25 times that in memory
+LONGEST_NUMBER = 18  # digits that fit in 64 bits
 SCALARS = (str, int, float, bool)
 TABLES: dict[str, dict[str, Any]] = {
     "model": asdict(ModelConfig()),
@@ -27,18 +27,18 @@ KINDS |= {"history": [], "progress": {}, **TABLES}
 
 
 class NewerFormat(Exception):
-    """A file of a format that only a later version knows."""
+    """A file in a format that only a later version can read."""
 
 
 def parse(text: bytes) -> dict[str, Any]:
-    """Errors: ValueError for what no checkpoint says of itself; NewerFormat; RecursionError."""
+    """Parse metadata.  Errors: ValueError for invalid metadata; NewerFormat; RecursionError."""
     if len(text) > LONGEST_META:
         raise ValueError(f"its meta has {len(text):,} bytes, more than {LONGEST_META:,}")
     meta = json.loads(text.decode(), object_pairs_hook=_table, parse_int=_whole)
     if not isinstance(meta, dict) or type(meta.get("format")) is not int:
         raise ValueError("its meta has no format")
     if meta["format"] > FORMAT:
-        raise NewerFormat(f"has format {meta['format']}, newer than format {FORMAT} that this version reads")
+        raise NewerFormat(f"has format {meta['format']}, but this version reads only up to format {FORMAT}")
     _check(meta)
     return meta
 
@@ -46,7 +46,7 @@ def parse(text: bytes) -> dict[str, Any]:
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
-        raise ValueError("its meta says something twice")
+        raise ValueError("its meta has a name twice")
     if odd := [name for name in table if not name.isidentifier()]:
         raise ValueError(f"its meta has the name {odd[0]!r}")
     return table
@@ -59,10 +59,10 @@ def _whole(digits: str) -> int:
 
 
 def _check(meta: dict[str, Any]) -> None:
-    """Names that this version does not know are let through, but not with values that could do harm."""
+    """Raise ValueError for harmful values; names that this version does not know are allowed."""
     _typed("meta", meta, KINDS)
     if meta["format"] < 1 or "model" not in meta:
-        raise ValueError("its meta has no model of a format that ever was")
+        raise ValueError("its meta has no model, or an unknown format")
     for name, value in meta.items():
         if isinstance(value, dict) and name != "progress":
             _flat(name, value, TABLES.get(name, {}))
@@ -70,18 +70,18 @@ def _check(meta: dict[str, Any]) -> None:
             _check_history(value)
         elif name == "commands":
             if not all(type(command) is str for command in value):
-                raise ValueError("its meta has commands that are no texts")
+                raise ValueError("its meta has commands that are not strings")
         elif name != "progress" and type(value) not in SCALARS:
             raise ValueError(f"its meta has a {name} of type {type(value).__name__}")
     if unknown := meta["model"].keys() - TABLES["model"].keys():
-        raise ValueError(f"its model has {min(unknown)!r}")
+        raise ValueError(f"its model has the unknown option {min(unknown)!r}")
     known = meta.get("training", {}).items()
     config = TrainConfig(**{name: value for name, value in known if name in TABLES["training"]})
     if not (config.encoding.isascii() and config.encoding.isprintable()):
-        raise ValueError(f"its training has an encoding of {config.encoding!r}")
+        raise ValueError(f"its training has the encoding {config.encoding!r}")
     if "progress" in meta:
         if not meta.keys() >= {"training", "corpus", "command"}:
-            raise ValueError("its meta has progress, but not all of training, corpus and command")
+            raise ValueError("its meta has progress, but lacks training, corpus or command")
         _check_progress(meta["progress"], bool(meta["corpus"].get("val")))
 
 
@@ -89,12 +89,12 @@ def _check_progress(progress: dict[str, Any], evaluated: bool) -> None:
     kinds = asdict(Progress())
     _typed("progress", progress, kinds)
     if unknown := progress.keys() - kinds.keys():
-        raise ValueError(f"its progress has {min(unknown)!r}")
+        raise ValueError(f"its progress has the unknown name {min(unknown)!r}")
     best = progress.get("best", {})
     _flat("best", best, TABLES["metrics"])
     _check_history(progress.get("history", []))
     if best and not best.keys() >= ({"step", "loss"} if evaluated else {"step"}):
-        raise ValueError("its progress has a best without step or loss")
+        raise ValueError("its progress has a best model without step or loss")
     counts = [value for value in progress.values() if type(value) is int]
     seconds = [progress.get(name, 0.0) for name in ("seconds", "schedule_s")]
     if (
@@ -103,19 +103,19 @@ def _check_progress(progress: dict[str, Any], evaluated: bool) -> None:
         or not all(0 <= value <= 2 * LONGEST_TIME for value in seconds)
         or progress.get("schedule_step", 0) > progress.get("step", 0)
     ):
-        raise ValueError("its progress is beyond what training reaches")
+        raise ValueError("its progress has a value that training cannot reach")
 
 
 def _check_history(rows: list[Any]) -> None:
-    """[step, loss] of each evaluation."""
+    """Raise ValueError unless each row is [step, loss], as of an evaluation."""
     for row in rows:
         kinds = [type(value) for value in row] if type(row) is list else []
         if kinds not in ([int, float], [int, int]) or row[1] < 0:
-            raise ValueError("its history is not one of steps and losses")
+            raise ValueError("its history is not a list of steps and losses")
 
 
 def _flat(what: str, table: dict[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Errors: ValueError unless the table has numbers and texts alone, of the right types where known."""
+    """Raise ValueError unless the table holds only numbers and strings, of the right types where known."""
     _typed(what, table, defaults)
     for name, value in table.items():
         if type(value) not in SCALARS:
@@ -123,7 +123,7 @@ def _flat(what: str, table: dict[str, Any], defaults: Mapping[str, Any]) -> None
 
 
 def _typed(what: str, table: dict[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Errors: ValueError unless known values have their defaults' types; an int will do for a float."""
+    """Raise ValueError unless known values have the types of their defaults; an int may be a float."""
     for name in table.keys() & defaults.keys():
         found, wanted = type(table[name]), type(defaults[name])
         if found is not wanted and (found, wanted) != (int, float):

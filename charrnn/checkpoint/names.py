@@ -1,4 +1,4 @@
-"""The names of a run's files: whoever writes, reads or removes one asks here."""
+"""The names of the files of a run, for all code that writes, reads or removes them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 from ..errors import UsageError, field
 from ..system.atomic import leavings
 
-CHECKPOINT, LOG = ".npz", ".jsonl"  # the endings that are known: any other dot is part of a name
+CHECKPOINT, LOG = ".npz", ".jsonl"  # known endings; any other dot is part of the name
 LAST = ".last"
-NINE_DIGITS = "[0-9]" * 9  # of a kept model's step
+NINE_DIGITS = "[0-9]" * 9  # the step of a kept model
 KEPT = re.compile(rf"\.step{NINE_DIGITS}$")
-OF_TEXTS = re.compile(r"(\.[A-Za-z]\w*)?(\.(gz|bz2|xz))?$", re.IGNORECASE)  # not the .01 of lr0.01
+OF_TEXTS = re.compile(r"(\.[A-Za-z]\w*)?(\.(gz|bz2|xz))?$", re.IGNORECASE)  # but not the .01 of lr0.01
 
 
 @dataclass(frozen=True)
 class RunNames:
-    """NAME.npz, NAME.last.npz, NAME.jsonl and, of models kept on the way, NAME.stepNNNNNNNNN.npz."""
+    """NAME.npz, NAME.last.npz, NAME.jsonl and, for each model kept during the run, NAME.stepNNNNNNNNN.npz."""
 
     folder: Path
     name: str
 
     @classmethod
     def of(cls, out: Path) -> RunNames:
-        """The run that a user calls NAME, NAME.npz, NAME.last.npz or NAME.jsonl.
+        """Return the names for NAME, NAME.npz, NAME.last.npz or NAME.jsonl.
 
-        Errors: UsageError for no name, and for that of a model kept on the way, which is no run.
+        Errors: UsageError without a name, or for that of a kept model, which is not a run.
         """
         name = without_ending(out).name.removesuffix(LAST)
         if not name or out.name in (CHECKPOINT, LOG):
@@ -37,19 +37,19 @@ class RunNames:
         if KEPT.search(name):
             run = out.with_name(KEPT.sub("", name) + CHECKPOINT)
             raise UsageError(
-                f"{out} is the name of a model that the run {run} keeps on the way",
-                f"name the run: {field('out', str(run))}",
+                f"{out} is the name of a model that the run {run} keeps while training",
+                f"use the name of the run: {field('out', str(run))}",
             )
         return cls(out.parent, name)
 
     @property
     def best(self) -> Path:
-        """The best model, to draw from."""
+        """The best model, to sample from."""
         return self._with(CHECKPOINT)
 
     @property
     def last(self) -> Path:
-        """What is needed to go on."""
+        """The state to resume from."""
         return self._with(LAST + CHECKPOINT)
 
     @property
@@ -58,20 +58,20 @@ class RunNames:
 
     @property
     def run(self) -> Path:
-        """What is locked: one for all files of a run."""
+        """The name to lock, one for all files of a run."""
         return self._with("")
 
     def kept(self, step: int) -> Path:
         return self._with(f".step{step:09}{CHECKPOINT}")
 
     def all_kept(self) -> list[tuple[int, Path]]:
-        """Step and file of each model that was kept, in order."""
+        """Return step and file of each kept model, in order."""
         pattern = f"{glob.escape(self.name)}.step{NINE_DIGITS}{CHECKPOINT}"
         digits = slice(-9 - len(CHECKPOINT), -len(CHECKPOINT))
         return [(int(path.name[digits]), path) for path in sorted(self.folder.glob(pattern))]
 
     def leavings(self) -> Iterator[Path]:
-        """Temporary files that a killed run left beside these."""
+        """Yield temporary files that a killed run left."""
         for ending in ("", LAST, f".step{NINE_DIGITS}"):
             yield from leavings(self.folder, glob.escape(self.name) + ending + CHECKPOINT)
 
@@ -80,7 +80,7 @@ class RunNames:
 
 
 def without_ending(path: Path) -> Path:
-    """Without .npz or .jsonl, and nothing else: 0.01 has a dot that is no ending."""
+    """Return a path without .npz or .jsonl, but with any other ending: lr0.01 is a whole name."""
     for ending in (CHECKPOINT, LOG):
         if path.name.endswith(ending) and path.name != ending:
             return path.with_name(path.name.removesuffix(ending))
@@ -88,6 +88,6 @@ def without_ending(path: Path) -> Path:
 
 
 def default(corpus: str, kind: str) -> Path:
-    """checkpoints/CORPUS-KIND.npz below the current folder."""
+    """Return checkpoints/CORPUS-KIND.npz in the current folder."""
     stem = OF_TEXTS.sub("", Path(corpus).name, count=1) or "corpus"
     return Path("checkpoints") / f"{stem}-{kind}{CHECKPOINT}"

@@ -1,4 +1,4 @@
-"""Loading a checkpoint, which may come from a stranger: where a file is refused."""
+"""Load checkpoints, which may come from strangers, and refuse invalid ones."""
 
 from __future__ import annotations
 
@@ -24,48 +24,48 @@ from .checkpoint import Checkpoint
 from .metadata import LONGEST_META, TABLES, NewerFormat, parse
 
 LONGEST_REASON = 300  # characters
-REWRITTEN = "stored.npz"  # by NumPy, whose form is read
+REWRITTEN = "stored.npz"  # a name for the copy that NumPy stores
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint, which may come from a stranger: all is checked before anything is allocated.
+    """Read a checkpoint, which may come from a stranger: everything is checked before memory is allocated.
 
     Errors: CheckpointError that says what is wrong with the file.  Cost: memory for the file and its model.
     """
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):  # a pipe or a device may never end, and may not even open
-            kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
-            raise CheckpointError(f"{path} is {kind}", "name a checkpoint, which ends in .npz")
+            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            raise CheckpointError(f"{path} is {kind}", "choose a checkpoint (.npz)")
         with path.open("rb") as file:
             return _load(file)
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}", "check the path") from None
     except OSError as error:
         raise CheckpointError(
-            f"{path} cannot be read: {error.strerror or error}", "check that it may be read"
+            f"{path} cannot be read: {error.strerror or error}", "check its permissions"
         ) from None
     except NewerFormat as error:
         raise CheckpointError(f"{path} {error}", "update charrnn") from None
     except MemoryError:
-        raise CheckpointError(f"{path} is too large for the memory there is") from None
+        raise CheckpointError(f"{path} is too large for the available memory") from None
     except npz.OtherPacking as error:
         anew = f"import numpy; numpy.savez({REWRITTEN!r}, **numpy.load({str(path)!r}))"
         raise CheckpointError(
-            f"{path} cannot be read as it is: {str(error)[:LONGEST_REASON]}",
-            f"let NumPy store it anew: python -c {shlex.quote(anew)}",
+            f"{path} cannot be read in this form: {str(error)[:LONGEST_REASON]}",
+            f"convert it with NumPy: python -c {shlex.quote(anew)}",
         ) from None
     except (ValueError, UsageError, RecursionError) as error:
         reason = str(error)[:LONGEST_REASON]  # which may quote the file
         raise CheckpointError(
-            f"{path} is no charrnn checkpoint: {reason}", "name a .npz file that charrnn train wrote"
+            f"{path} is not a charrnn checkpoint: {reason}", "choose a .npz file that charrnn train wrote"
         ) from None
 
 
 def _load(file: IO[bytes]) -> Checkpoint:
     members = npz.members(file)
     if not members.keys() >= {"meta", "vocab"}:
-        raise ValueError("it has not both meta and vocab")
+        raise ValueError("it lacks meta or vocab")
     meta = _meta(file, members.pop("meta"))
     vocabulary = _vocabulary(file, members.pop("vocab"), meta.get("level", "char"))
     config = _config(meta["model"])
@@ -75,7 +75,7 @@ def _load(file: IO[bytes]) -> Checkpoint:
     layout = Layout(config, len(vocabulary))
     _check_arrays(members, layout)
     extra = {name: members.pop(name) for name in list(members) if name.startswith(("optim.", "state."))}
-    with np.errstate(over="ignore"):  # two finite biases may have a sum that is not
+    with np.errstate(over="ignore"):  # the sum of two finite biases may be infinite
         flat = pytorch.load(layout, _arrays(file, members))
     network = Network(config, len(vocabulary), _finite("a sum of two biases", flat))
     return Checkpoint(network, vocabulary, meta, _arrays(file, extra))
@@ -83,7 +83,7 @@ def _load(file: IO[bytes]) -> Checkpoint:
 
 def _meta(file: IO[bytes], member: npz.Member) -> dict[str, Any]:
     if member.dtype != "|u1" or len(member.shape) != 1 or member.nbytes > LONGEST_META:
-        raise ValueError("its meta is not JSON, or too long")
+        raise ValueError("its meta is not JSON, or is too long")
     return parse(npz.read(file, member).tobytes())
 
 
@@ -94,7 +94,7 @@ def _vocabulary(file: IO[bytes], member: npz.Member, level: str) -> Vocabulary:
 
 
 def vocabulary_of(points: Array, level: str) -> Vocabulary:
-    """Errors: ValueError unless these code points, or bytes (N,), are those of a vocabulary."""
+    """Return a vocabulary of code points or bytes (N,).  Errors: ValueError if they are not valid."""
     surrogates = (points >= 0xD800) & (points <= 0xDFFF)
     if not (points[1:] > points[:-1]).all() or points[-1] >= CODE_POINTS or surrogates.any():
         raise ValueError("its vocabulary is not a sorted list of code points")
@@ -106,14 +106,14 @@ def vocabulary_of(points: Array, level: str) -> Vocabulary:
 def _config(values: dict[str, Any]) -> ModelConfig:
     config = ModelConfig(**{name: type(TABLES["model"][name])(value) for name, value in values.items()})
     if config.cell not in cells.names():
-        raise ValueError(f"its cell {config.cell!r} is none of {', '.join(cells.names())}")
+        raise ValueError(f"its cell {config.cell!r} is not one of {', '.join(cells.names())}")
     return config
 
 
 def _check_arrays(members: Mapping[str, npz.Member], layout: Layout) -> None:
-    """Errors: ValueError for an array too many, too few or of another shape.
+    """Raise ValueError for a missing or unexpected array, or one with a wrong shape.
 
-    optim.N is like the parameters, state.carried what each stream carries (B, Layout.carried_size).
+    optim.N has the size of the parameters; state.carried is (B, Layout.carried_size).
     """
     shapes = pytorch.exported_shapes(layout)
     slots = sum(name.startswith("optim.") for name in members)
@@ -127,18 +127,18 @@ def _check_arrays(members: Mapping[str, npz.Member], layout: Layout) -> None:
 def check(
     found: Mapping[str, tuple[Shape, str]], layout: Layout, shapes: Mapping[str, Shape] | None = None
 ) -> None:
-    """found: shape and type by name.  Errors: ValueError unless they are those of a model, or `shapes`."""
+    """Raise ValueError unless shapes and types, by name, are those of a model or of `shapes`."""
     shapes, storage = shapes or pytorch.exported_shapes(layout), layout.config.storage
     if found.keys() != shapes.keys():
         odd = sorted(found.keys() ^ shapes.keys())
-        raise ValueError(f"arrays missing or not expected: {', '.join(map(repr, odd[:5]))}")
+        raise ValueError(f"missing or unexpected arrays: {', '.join(map(repr, odd[:5]))}")
     for name, (shape, dtype) in found.items():
         if shape != shapes[name] or dtype != np.dtype(storage).str:
             raise ValueError(f"{name} is {dtype} {shape}, not {storage} {shapes[name]}")
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
-    """All arrays of a .npz file, of any names; nothing that is pickled.  Errors: CheckpointError."""
+    """Read all arrays of a .npz file, whatever their names; never pickles.  Errors: CheckpointError."""
     try:
         with path.open("rb") as file:
             return {name: npz.read(file, member) for name, member in npz.members(file).items()}

@@ -1,4 +1,4 @@
-"""Saving a checkpoint: a .npz that numpy.load reads without pickle, whole or not at all."""
+"""Save checkpoints as .npz files that numpy.load reads without pickle, either whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ REMEDIES = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: "train a smalle
 def save(path: Path, checkpoint: Checkpoint, lacking: set[str] | None = None) -> None:
     """Write atomically: `path` holds either the old file or the whole new one, whatever happens.
 
-    lacking: gets what the file system cannot do, see `replacing`.
-    Errors: CheckpointError with path and reason; the old file is untouched.
+    lacking: receives what the file system cannot do, see `replacing`.
+    Errors: CheckpointError with path and reason; the old file is unchanged.
     """
     network = checkpoint.network
     if not all(np.isfinite(array).all() for array in (network.flat, *checkpoint.extra.values())):
         raise CheckpointError(
-            f"the parameters are not finite: {path} is left as it was", f"lower {field('lr')}"
+            f"the parameters are not finite, so {path} was not changed", f"lower {field('lr')}"
         )
     meta = {"format": FORMAT, **VERSIONS, "model": asdict(network.config)}
     meta |= {"level": checkpoint.vocabulary.level} | checkpoint.meta
@@ -38,7 +38,7 @@ def save(path: Path, checkpoint: Checkpoint, lacking: set[str] | None = None) ->
     arrays["vocab"] = checkpoint.vocabulary.points
     text = json.dumps(meta).encode()
     try:
-        parse(text)  # what is written can be read
+        parse(text)  # make sure that it can be read
         arrays["meta"] = np.frombuffer(text, np.uint8)
         path.parent.mkdir(parents=True, exist_ok=True)
         npz.write(path, arrays, lacking)

@@ -1,6 +1,6 @@
-"""The command line: the only code that prints, and the only code that knows Typer and Rich."""
+"""The command line. Only this package prints, and only this package uses Typer and Rich."""
 
 import gc
 
-# what is made while modules are imported and kernels compiled stays: to look through it is lost time
+# what importing and compiling allocates lives until the program ends: to look through it wastes time
 gc.set_threshold(100_000)

@@ -10,28 +10,31 @@ from .options import option
 
 
 def bench(
-    quick: Annotated[bool, option("Setup", "Only the first training and sampling setup.", "--quick")] = False,
-    cell: Annotated[
-        str, option("Setup", "The cell to time, or all.", choices=["all", *cells.names()])
-    ] = "all",
+    quick: Annotated[
+        bool, option("Setup", "Run only the first training and the first sampling setup.", "--quick")
+    ] = False,
+    cell: Annotated[str, option("Setup", "Cell to time, or all.", choices=["all", *cells.names()])] = "all",
     dtype: Annotated[
-        str, option("Setup", "Of products: float32, bfloat16 or float64.", choices=DTYPES)
+        str, option("Setup", "Precision of matrix products: float32, bfloat16 or float64.", choices=DTYPES)
     ] = "float32",
-    threads: Annotated[int, option("Setup", "0: every core this process may use.")] = 0,
+    threads: Annotated[
+        int, option("Setup", "Number of threads; 0: one per core available to this process.")
+    ] = 0,
     vs: Annotated[
         str | None,
         option(
             "Setup",
-            "torch: time PyTorch, which must be installed, in turn: in float32, and by autocast to bfloat16.",
+            "torch: also time PyTorch (must be installed), in float32 and with bfloat16 autocast, in turn.",
             choices=["torch"],
         ),
     ] = None,
-    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    as_json: Annotated[bool, option("Output", "Print the results as one JSON document.", "--json")] = False,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Measure what this machine reaches: training and sampling, in characters a second.
+    """Measure the training and sampling speed of this machine, in characters per second.
 
-    Share: of the arithmetic peak in training, of the bandwidth for reading the weights in sampling.
+    The column "share" is the share of the peak arithmetic speed in training,
+    and of the memory bandwidth for reading the weights in sampling.
 
     Example: charrnn bench --vs torch
     """
@@ -47,7 +50,7 @@ def bench(
 
     at_least("threads", threads, 0)
     if vs and find_spec("torch") is None:
-        raise UsageError("PyTorch is not installed", "pip install torch, or leave --vs out")
+        raise UsageError("PyTorch is not installed", "run pip install torch, or leave out --vs")
     if dtype == "bfloat16":
         refuse_without_bfloat16()
     names = cells.names() if cell == "all" else [cell]
@@ -75,7 +78,7 @@ def bench(
 
 
 def line(result: dict) -> str:  # type: ignore[type-arg]
-    """A row of the table."""
+    """Return a row of the table."""
     ours = (
         f"{result['setup']:<36} {result['cell']:<8} {result['chars_per_s']:>10,.0f} {result['gflops']:>8.1f}"
     )

@@ -1,4 +1,4 @@
-"""What people read beside the results: notes, waits and the error line; and where colour may be."""
+"""Notes, progress and error lines on stderr, and the rules for color."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ..system.new_threads import can_start, start
 from .options import spelled as as_option
 from .output import visible
 
-WIDE = 10_000  # columns where nothing is drawn: a line stays a line
+WIDE = 10_000  # columns of a stream that is no terminal, so that no line wraps
 SLOW = 1.0  # seconds after which a wait is explained
 COMPILING = "compiling kernels, first run only"
 
 
 class Forgiving:
-    """A stream that may be lost (a closed pipe, a full disk, a terminal hung up) without any harm."""
+    """A stream whose loss (a closed pipe, a full disk, a lost terminal) does no harm."""
 
     def __init__(self, stream: Any):
         self._stream = stream
@@ -44,30 +44,31 @@ class Forgiving:
 
 @cache
 def stderr() -> Console:
-    """The one console for notes, so that they go above a live display."""
+    """Return the only console for notes, so that they appear above a live display."""
     return console(Forgiving(sys.stderr))
 
 
 @cache
 def stdout() -> Console:
+    """Return the console for results."""
     return console(sys.stdout)
 
 
 def console(stream: Any) -> Console:
-    """Colour on a terminal alone, even with FORCE_COLOR; NO_COLOR and TERM=dumb are honoured."""
+    """Return a console with color on terminals only, even with FORCE_COLOR; honors NO_COLOR and TERM=dumb."""
     terminal = stream.isatty()
     size = {} if terminal and os.environ.get("TERM") != "dumb" else {"width": WIDE, "height": 25}
     return Console(file=stream, force_terminal=terminal, highlight=False, emoji=False, **size)  # type: ignore[arg-type]
 
 
 def note(text: str, quiet: bool = False) -> None:
-    """A line for people; nothing for no text."""
+    """Print a line on stderr; nothing if the text is empty."""
     if text and not quiet:
         stderr().print(Text(visible(spelled(text, as_option)), style="dim"), soft_wrap=True)
 
 
 def fail(text: str) -> None:
-    """The line that ends a command that could not do what was asked."""
+    """Print the error line that ends a failed command."""
     line = Text("charrnn: ", style="bold red").append(visible(text), style="not bold default")
     stderr().print(line, soft_wrap=True)
 
@@ -76,11 +77,12 @@ def fail(text: str) -> None:
 def explain_compiling(
     quiet: bool = False, watch: Callable[[float | None], None] | None = None
 ) -> Iterator[None]:
-    """Around the first call of kernels: says that they compile, if they do and longer than a second.
+    """Around the first call of kernels: print a note if compiling them takes longer than a second.
 
-    watch: told, where a picture shows it, when it began, and None at its end; else a line of its own does.
+    watch: called with the time when compiling begins and with None when it ends, instead of printing while
+    it lasts.
     """
-    from ..kernels import cache as kernels  # Numba comes with it
+    from ..kernels import cache as kernels  # imports Numba
 
     begun: list[float] = []
     waiting = ExitStack()
@@ -105,7 +107,7 @@ def explain_compiling(
 
 @contextmanager
 def _waiting(text: str, quiet: bool) -> Iterator[None]:
-    """After a second, a line that says so; on a terminal it moves."""
+    """Print a line after a second; on a terminal, with a spinner."""
     console = stderr()
     say: Callable[[], None] = partial(note, text, quiet)
     with ExitStack() as line:

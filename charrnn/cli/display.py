@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: a live picture on a terminal, a line now and then elsewhere."""
+"""The progress of training: a live display on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from .output import visible
 from .run_figures import Figures, duration
 from .run_summary import advice, framed, history, screenshot, summary
 
-PICTURES = 5  # a second, on a terminal
-BAR = 60  # columns: a terminal made narrower would break a longer bar in two
-SAMPLE = 6  # lines of the latest sample, always as many, so that nothing below it moves
+PICTURES = 5  # refreshes per second, on a terminal
+BAR = 60  # columns; a longer bar would break in two when the terminal is made narrower
+SAMPLE = 6  # lines of the latest sample, a fixed number so that nothing below it moves
 LINE = 5.0  # seconds between lines elsewhere
 
 
 @contextmanager
 def display(quiet: bool, draw: Callable[[bool], Sampled]) -> Iterator[Callable[[Event], None]]:
-    """A function to be called with each event; on a terminal it draws samples now and then.
+    """Yield a function to be called with each event; on a terminal it also shows samples.
 
-    draw: from the model as it is now or, if True, from the best that was saved.
+    draw: samples from the current model or, called with True, from the best one saved.
     """
     if quiet:
         yield lambda event: None
@@ -68,9 +68,9 @@ def display(quiet: bool, draw: Callable[[bool], Sampled]) -> Iterator[Callable[[
 
 
 class Narrator:
-    """Called with each event: says what starts, how it goes and how it ended.
+    """Print what happens in a run, event by event.
 
-    live: on a terminal, the picture, for which samples are drawn; elsewhere None, and lines are said.
+    live: the live display on a terminal, which also shows samples; elsewhere None, and lines are printed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Narrator:
                 self.console.print(introduction(event))
                 watch = partial(setattr, self.figures, "compiling") if self.live else None
                 self.stack.enter_context(explain_compiling(watch=watch))
-                self._sample()  # what guessing looks like; compiles, before the clock runs
+                self._sample()  # from the untrained model; also compiles before the clock starts
             case Compiled():
                 self.stack.close()
             case Step() if self.live:
@@ -107,15 +107,15 @@ class Narrator:
             case Evaluated(split="val"):
                 self._sample()
             case Resumed():
-                self.console.print(f"going on from {event.path}, step {event.step}")
+                self.console.print(f"resuming from {event.path} at step {event.step}")
             case Skipped():
-                self.console.print(f"step {event.step} was skipped: its loss is {event.loss:.4g}")
+                self.console.print(f"skipped step {event.step}: its loss is {event.loss:.4g}")
             case Saved():
                 for text in event.notes:
                     note(text)
             case Rewound():
-                rate = f"{event.lr_scale:g} of the learning rate"
-                self.console.print(f"back at step {event.step}, the last good state, with {rate}")
+                rate = f"{event.lr_scale:g} times the learning rate"
+                self.console.print(f"back to step {event.step}, the last good state, with {rate}")
             case Sampled():
                 self.console.print(Text(f"sample at step {event.step:,}:", style="dim"))
                 self.console.print(Text(legible(event.text), style="italic"), soft_wrap=True)
@@ -123,14 +123,14 @@ class Narrator:
                 self._summarise(event)
 
     def _wait(self) -> None:
-        """What still runs after some seconds is named, as the picture names it."""
+        """Name what is running if it takes longer than some seconds."""
         self.stop_waiting()
         if told := self.figures.waits_for():
             self._timer = Timer(LINE, self.console.print, (told,))
             start(self._timer)
 
     def stop_waiting(self) -> None:
-        """No thread is left."""
+        """Stop the timer, so that no thread is left."""
         if self._timer:
             self._timer.cancel()
 
@@ -139,12 +139,12 @@ class Narrator:
         return bool(start and not start.corpus["val"] and step.step % start.steps_per_epoch == 0)
 
     def _sample(self, best: bool = False) -> None:
-        """For the picture, unless the user asked for samples of their own."""
+        """Add a sample to the live display, unless --sample-every prints samples anyway."""
         if self.live and self.figures.start and not self.figures.start.config["sample_every"]:
             self.figures.add(self.draw(best))
 
     def _summarise(self, end: End) -> None:
-        """In a frame on a terminal; what is to be copied stands below it, where it can wrap."""
+        """Print the summary, in a frame on a terminal; commands to copy come below, where they may wrap."""
         rows = list(advice(self.figures, end))
         if self.live:
             self.live.stop()
@@ -159,6 +159,7 @@ class Narrator:
 
 
 def introduction(start: Start) -> Text:
+    """Return the first lines of a run: model, data, and what was chosen."""
     c, corpus = start.config, start.corpus
     ranks = f"{start.ranks} processes, each of " if start.ranks > 1 else ""
     text = Text(
@@ -168,20 +169,21 @@ def introduction(start: Start) -> Text:
         f"{corpus['vocab']:,} different"
     )
     if start.fitted:
-        text.append(f"\n{visible(start.fitted)}")  # a resumed run's comes from a file
+        text.append(f"\n{visible(start.fitted)}")  # escaped: in a resumed run it comes from a file
     if start.batch_size < c["batch_size"]:
-        text.append(f"\nthe text is short: {start.batch_size} streams in place of {c['batch_size']}")
+        text.append(f"\nthe text is short: {start.batch_size} streams instead of {c['batch_size']}")
     if not corpus["val"]:
-        text.append("\nno validation: the last state is kept, not the best")
+        text.append("\nno validation text: the last model is kept, not the best")
     return text
 
 
 def line(figures: Figures) -> str:
+    """Return the figures in one line."""
     return "  ".join(f"{name} {value}" for row in figures.rows() for name, value in row)
 
 
 def picture(figures: Figures, height: int) -> RenderableType:
-    """A bar over the figures, the validations so far and the latest sample, as far as they fit."""
+    """Return a progress bar, the figures, the validation losses and the latest sample, as far as they fit."""
     if figures.compiling and (seconds := time.monotonic() - figures.compiling) > SLOW:
         return Text(f"{COMPILING}  {duration(seconds)}")
     if not (figures.step or figures.running):

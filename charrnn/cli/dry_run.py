@@ -1,4 +1,4 @@
-"""What a training run would be, however large: its model is not made."""
+"""--dry-run: describe a training run of any size without building its model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
-    """Print data, model, time and files of the run."""
+    """Print the data, model, cost and files of a run."""
     ranks.finish()
     if ranks.rank:
         return
@@ -31,23 +31,23 @@ def show(request: Request, log: Path, quiet: bool, ranks: Ranks) -> None:
             note(text, quiet)
         took = speed.seconds(setup.plan, request.processes)
     plan, names = setup.plan, RunNames.of(request.out)
-    plan.of_rank(ranks, 0)  # whether each has something to do
+    plan.of_rank(ranks, 0)  # fails if a rank would have nothing to do
     parts, model, config = plan.corpus, plan.model, plan.config
     looks = f", attention over {model.attention} steps" if model.attention else ""
     took = min(took, config.max_time or took)
     most = "at most " if config.schedule_over == "time" else ""
-    beyond = f", more than the {LARGEST / 1e6:,.0f} that it may have" * (plan.saved_nbytes > LARGEST)
+    beyond = f", above the limit of {LARGEST / 1e6:,.0f} MB" * (plan.saved_nbytes > LARGEST)
     for name, value in (
         ("characters", f"{parts['train']:,} train, {parts['val']:,} val, {parts['test']:,} test"),
         ("vocabulary", f"{parts['vocab']:,}"),
         ("model", f"{model.cell}, {model.num_layers} x {model.hidden_size} units{looks}, {model.dtype}"),
         ("fitted", visible(setup.origin.fitted)),
         ("parameters", f"{plan.layout.size:,}"),
-        ("steps", f"{most}{plan.total_steps:,}, {plan.streams.chunks:,} an epoch"),
-        ("memory", f"{plan.nbytes / 1e6:,.0f} MB and the text"),
+        ("steps", f"{most}{plan.total_steps:,}, {plan.streams.chunks:,} per epoch"),
+        ("memory", f"{plan.nbytes / 1e6:,.0f} MB plus the text"),
         ("checkpoint", f"{plan.saved_nbytes / 1e6:,.0f} MB{beyond}"),
-        ("time", f"{duration(took)} on this machine, by some steps and validations now"),
-        ("output", f"{names.best}, {names.last.name}, {name_of(log, 'stdout')}"),
+        ("time", f"{duration(took)} on this machine, estimated from a few steps and validations"),
+        ("output", f"{names.best}, {names.last}, {name_of(log, 'stdout')}"),
     ):
         if value:
             print(f"{name:<11} {value}")

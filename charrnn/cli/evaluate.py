@@ -22,49 +22,56 @@ DEFAULT = EvalConfig()
 
 def evaluate(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint (.npz) written by charrnn train.")
     ],
     texts: Annotated[
         list[Path],
         typer.Argument(
-            metavar="TEXT", help="Texts to score (also in gzip, bzip2, xz), each on its own; - is stdin."
+            metavar="TEXT", help="Text files (plain, gzip, bzip2 or xz), each scored on its own; - is stdin."
         ),
     ],
     unknown: Annotated[
         str,
         option(
             "Text",
-            "Characters that the model never saw: error; skip and count them; or score, 20 bits each.",
+            "Characters that the model lacks: error, skip (and count them), or score (20 bits each).",
             choices=SCORED_UNKNOWN,
         ),
     ] = DEFAULT.unknown,
-    encoding: Annotated[str, option("Text", "Of the texts.")] = DEFAULT.encoding,
+    encoding: Annotated[str, option("Text", "Encoding of the texts.")] = DEFAULT.encoding,
     encoding_errors: Annotated[str, encoding_errors_option("Text")] = DEFAULT.encoding_errors,
     stateless: Annotated[
         bool,
-        option("Scoring", "Every line on its own, as after a newline at a text's start.", "--stateless"),
+        option(
+            "Scoring", "Score each line on its own, after a newline and with no other context.", "--stateless"
+        ),
     ] = DEFAULT.stateless,
     dynamic: Annotated[
-        bool, option("Scoring", "Go on learning from what was scored.", "--dynamic")
+        bool,
+        option("Scoring", "Keep training on the text while scoring it (dynamic evaluation).", "--dynamic"),
     ] = DEFAULT.dynamic,
-    lr: Annotated[float, option("Scoring", "Learning rate of --dynamic.")] = DEFAULT.lr,
+    lr: Annotated[float, option("Scoring", "Learning rate for --dynamic.")] = DEFAULT.lr,
     per_line: Annotated[
         bool,
         option(
             "Output",
-            "Tab-separated, as read: bits per character, characters, skipped, with several texts name, line.",
+            "Print a row for each line, as it is read: "
+            "bits per character, characters, skipped, file (if several), text.",
             "--per-line",
         ),
     ] = False,
     per_char: Annotated[
-        bool, option("Output", "Each character and its bits, tab-separated, as read.", "--per-char")
+        bool,
+        option("Output", "Print a row for each character, as it is read: character, bits.", "--per-char"),
     ] = False,
-    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    as_json: Annotated[bool, option("Output", "Print the results as one JSON document.", "--json")] = False,
     dtype: Annotated[str | None, dtype_option()] = None,
-    threads: Annotated[int, option("Run", "0: all cores this process may use; of MPI's, its share.")] = 0,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    threads: Annotated[
+        int, option("Run", "Number of threads; 0: one per core available to this process (or its MPI share).")
+    ] = 0,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Score texts: how many nats and bits a model spends on each of their characters.
+    """Score texts: how many nats and bits a model needs per character.
 
     Example: charrnn eval ckpt.npz unseen.txt
     """
@@ -77,7 +84,7 @@ def evaluate(
     from .console import explain_compiling, note
 
     ranks = current()
-    if stateless or dynamic:  # what only one can do
+    if stateless or dynamic:  # not distributed: rank 0 works alone
         ranks.finish()
         if ranks.rank:
             return
@@ -86,10 +93,10 @@ def evaluate(
         follow(ranks, threads)
         return ranks.finish()
     if per_line + per_char + as_json > 1:
-        raise UsageError("more than one of --per-line, --per-char, --json", "choose one")
+        raise UsageError("more than one of --per-line, --per-char and --json is given", "choose one")
     config = EvalConfig(stateless, dynamic, lr, unknown, encoding, encoding_errors)
     refuse_to_read_stdin_twice(texts)
-    refuse_unreadable(texts)  # before the first is scored, which may take long
+    refuse_unreadable(texts)  # now, since scoring the first may take long
     model = load(checkpoint).multiplied_in(dtype)
     note(arithmetic_note(model.network.config), quiet)
     scorer = TextScorer(model, config, team := Team(threads, ranks), ranks)
@@ -107,10 +114,11 @@ def evaluate(
     for said in scorer.notes:
         note(said, quiet)
     if scorer.skipped:
-        note(f"{scorer.skipped:,} characters that the model never saw were left out", quiet)
+        note(f"skipped {scorer.skipped:,} characters that the model lacks", quiet)
 
 
 def write_lines(scorer: TextScorer, texts: list[Path]) -> None:
+    """Write a row for each line."""
     for text in texts:
         name = [name_of(text)] if len(texts) > 1 else []
         for line, score, skipped in scorer.lines(text):
@@ -119,7 +127,7 @@ def write_lines(scorer: TextScorer, texts: list[Path]) -> None:
 
 
 def write_characters(scorer: TextScorer, texts: list[Path]) -> None:
-    """Control characters and the backslash are escaped, so that each line has two fields."""
+    """Write a row for each character, with control characters and backslashes escaped."""
     from ..scoring.metrics import bits
 
     for text in texts:
@@ -130,11 +138,12 @@ def write_characters(scorer: TextScorer, texts: list[Path]) -> None:
 
 
 def field(character: str) -> str:
+    """Return a character as a field of a row."""
     return "\\\\" if character == "\\" else visible(character)
 
 
 def write_figures(scorer: TextScorer, texts: list[Path], as_json: bool) -> None:
-    """A table, or one JSON document, of each text."""
+    """Write a table for each text, or one JSON document for all."""
     results = []
     for text in texts:
         score, skipped = scorer.whole(text)
@@ -151,7 +160,7 @@ def write_figures(scorer: TextScorer, texts: list[Path], as_json: bool) -> None:
 
 
 def rows(result: dict[str, Any]) -> list[str]:
-    """Name and value, one a line."""
+    """Return the lines of a table: a name and a value in each."""
     shown = [
         f"nats per character  {result['loss']:.4f}",
         f"bits per character  {result['bpc']:.4f}",

@@ -21,31 +21,35 @@ DEFAULT = EvalConfig()
 
 def explain(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint (.npz) written by charrnn train.")
     ],
     text: Annotated[
-        Path, typer.Argument(metavar="TEXT", help="A text of up to 20,000 characters; - is stdin.")
+        Path, typer.Argument(metavar="TEXT", help="Text file of up to 20,000 characters; - is stdin.")
     ],
     unknown: Annotated[
         str,
-        option(
-            "Text", "Characters that the model never saw: error, or skip to leave them out.", choices=UNKNOWN
-        ),
+        option("Text", "Characters that the model lacks: error, or skip (leave them out).", choices=UNKNOWN),
     ] = DEFAULT.unknown,
-    encoding: Annotated[str, option("Text", "Of the text.")] = DEFAULT.encoding,
+    encoding: Annotated[str, option("Text", "Encoding of the text.")] = DEFAULT.encoding,
     encoding_errors: Annotated[str, encoding_errors_option("Text")] = DEFAULT.encoding_errors,
     out: Annotated[
         Path | None,
-        option("Output", "A page for browsers, in place of the terminal; - is stdout.", "--out", "-o"),
+        option(
+            "Output",
+            "HTML page to write, instead of printing to the terminal; - is stdout.",
+            "--out",
+            "-o",
+        ),
     ] = None,
-    top: Annotated[int, option("Output", "Guesses shown of each character.")] = 5,
+    top: Annotated[int, option("Output", "Number of guesses to show for each character.")] = 5,
     force: Annotated[bool, option("Output", "Overwrite an existing page.", "--force")] = False,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Show what a model makes of a text: how surprised it is, what it expected, and what its units track.
+    """Show what surprises a model in a text, what it expected instead, and what its units track.
 
-    On a terminal the text coloured by surprise and its ten most surprising characters; in a pipe these alone,
-    tab-separated. With -o a page that shows units, gates, attention and gradients too.
+    On a terminal: the text colored by surprise, and its ten most surprising
+    characters. In a pipe: only these ten, tab-separated. With -o: an HTML page
+    that also shows units, gates, attention and gradients.
 
     Example: charrnn explain ckpt.npz text.txt -o page.html
     """
@@ -56,7 +60,7 @@ def explain(
         make_folder(out.parent, "--out")
 
     from ..checkpoint.reading import load
-    from ..inspection import explanation as library  # with it come NumPy and Numba
+    from ..inspection import explanation as library  # imports NumPy and Numba
     from ..model.network import arithmetic_note
     from ..text.notes import Notes
     from .console import explain_compiling, note
@@ -72,10 +76,10 @@ def explain(
     for said in notes:
         note(said, quiet)
     if skipped:
-        note(f"{skipped:,} characters that the model never saw were left out", quiet)
+        note(f"skipped {skipped:,} characters that the model lacks", quiet)
     if out:
         size = write_page(explained, out, quiet)
-        note(f"{out}: {size / 1e6:.1f} MB, for a browser", quiet or not to_file)
+        note(f"wrote {out} ({size / 1e6:.1f} MB); open it in a browser", quiet or not to_file)
     else:
         from .surprise import show
 
@@ -83,7 +87,7 @@ def explain(
 
 
 def write_page(explained: Explanation, out: Path, quiet: bool) -> int:
-    """The page into a file or, for -, to stdout; its size in bytes."""
+    """Write the page to a file, or to stdout for -.  Returns its size in bytes."""
     from ..inspection import page_file
     from ..inspection.page import render
     from ..inspection.page_data import data

@@ -14,13 +14,13 @@ from .options import option
 
 def export(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint (.npz) written by charrnn train.")
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="NAME.safetensors or NAME.onnx.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: NAME.safetensors or NAME.onnx.")],
     force: Annotated[bool, option("Output", "Overwrite an existing file.", "--force")] = False,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Write a model for other programs: safetensors, or a graph in ONNX.
+    """Export a model to other programs, as safetensors or as an ONNX graph.
 
     Example: charrnn export ckpt.npz model.onnx
     """
@@ -33,4 +33,4 @@ def export(
         raise UsageError(f"{out} ends in neither .safetensors nor .onnx", "choose one of the two")
     refuse_output(out, [checkpoint], force, "name")
     writers[out.suffix](out, load(checkpoint))
-    note(f"{out}: {out.stat().st_size:,} bytes", quiet)
+    note(f"wrote {out} ({out.stat().st_size:,} bytes)", quiet)

@@ -15,23 +15,23 @@ from .options import option
 def importing(
     source: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="NAME.safetensors, or .npz, with arrays under PyTorch's names."),
+        typer.Argument(metavar="FILE", help="Weights under PyTorch's names: NAME.safetensors or NAME.npz."),
     ],
-    out: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The checkpoint to write, NAME.npz.")],
+    out: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint to write: NAME.npz.")],
     vocab: Annotated[
         Path | None,
         option(
             "Model",
-            "Where FILE does not say it: a JSON list of characters by id, or a text that has them all.",
+            "Vocabulary, if FILE has none: a JSON list of characters by id, or a text that contains all.",
         ),
     ] = None,
     cell: Annotated[
-        str | None, option("Model", "Where shapes do not tell: rnn or rnn_relu.", choices=cells.names())
+        str | None, option("Model", "Cell, if the shapes fit both: rnn or rnn_relu.", choices=cells.names())
     ] = None,
     force: Annotated[bool, option("Output", "Overwrite an existing file.", "--force")] = False,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Make a checkpoint of weights that were trained, averaged or changed elsewhere.
+    """Make a checkpoint from weights that were trained, averaged or changed elsewhere.
 
     Example: charrnn import model.safetensors ckpt.npz --vocab corpus.txt
     """
@@ -43,4 +43,4 @@ def importing(
     checkpoint = read(source, vocab, cell)
     save(out, checkpoint)
     config = checkpoint.network.config
-    note(f"{out}: {config.cell}, {config.num_layers} x {config.hidden_size} units", quiet)
+    note(f"wrote {out}: {config.cell}, {config.num_layers} x {config.hidden_size} units", quiet)

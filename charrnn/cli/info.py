@@ -17,15 +17,15 @@ from .sparkline import sparkline
 
 def info(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint (.npz) written by charrnn train.")
     ],
-    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
+    as_json: Annotated[bool, option("Output", "Print everything as one JSON document.", "--json")] = False,
     as_toml: Annotated[
-        bool, option("Output", "Print settings for charrnn train --config that train it again.", "--toml")
+        bool, option("Output", "Print the training options as TOML, for charrnn train --config.", "--toml")
     ] = False,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Show what a checkpoint holds: model, vocabulary, parameters, and how it was trained.
+    """Show what a checkpoint holds: its model, vocabulary and parameters, and how it was trained.
 
     Example: charrnn info ckpt.npz
     """
@@ -47,7 +47,7 @@ def info(
 
 
 def for_people(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts with each said once, and the validation losses as a picture."""
+    """Return the facts without repetitions, with the validation losses as a sparkline."""
     shown = dict(facts)
     for name, told in (("training", facts), ("progress", {"history", "best"})):
         if isinstance(facts.get(name), dict):
@@ -60,7 +60,7 @@ def for_people(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def validation_losses(facts: dict[str, Any]) -> list[float]:
-    """The finite ones, from a checkpoint that may be a stranger's."""
+    """Return the finite validation losses, ignoring malformed entries: anybody may have made the file."""
     progress = facts.get("progress")
     history = progress.get("history") if isinstance(progress, dict) else facts.get("history")
     pairs = [pair for pair in history if isinstance(pair, list)] if isinstance(history, list) else []
@@ -68,7 +68,7 @@ def validation_losses(facts: dict[str, Any]) -> list[float]:
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
-    """`name  value` lines; a nested table as one indented line for each entry."""
+    """Return a `name  value` line for each fact, and an indented one for each entry of a nested table."""
     shown = []
     for name, value in facts.items():
         if isinstance(value, dict):
@@ -83,6 +83,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
 
 
 def plain(value: object) -> str:
+    """Return a value as text that is safe to print on a terminal."""
     if isinstance(value, list):
         return " x ".join(map(str, value))
     return f"{value:.6g}" if isinstance(value, float) else visible(str(value))

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON object a line, whole lines only, so that it is valid after a kill."""
+"""The log of a run: one JSON object per line, in whole lines only, so that it stays valid after a kill."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from ..system.stdio import STDIO, name_of
 from ..training.events import Evaluating, Event, Start, Step
 from .output import json_line
 
-EVERY = 10  # steps between those that are logged
+EVERY = 10  # steps between logged steps
 
 
 class JsonLog:
-    """Call it with each event; of the steps, the first, the last and every tenth are logged; - is stdout."""
+    """Logs the events it is called with; of the steps, only the first, the last and every tenth.
+
+    path: - is stdout.
+    """
 
     def __init__(self, path: Path, append: bool = False):
         self.path, self._append, self._last = path, append, 0
         self._held = ExitStack()
-        self.lacking = ""  # in a sentence, what its file system cannot do
+        self.lacking = ""  # a note on what its file system cannot do
 
     def __enter__(self) -> JsonLog:
         if self.path == STDIO:
@@ -31,7 +34,7 @@ class JsonLog:
 
         try:
             self._file = self._held.enter_context(self.path.open("a", encoding="utf-8"))
-            if self.path.is_file():  # and no device, which several runs may share
+            if self.path.is_file():  # not a device, which several runs may share
                 self.lacking = hold_open(self.path, self._file.fileno())
                 self._file.truncate(_whole_lines(self.path) if self._append else 0)
         except BlockingIOError:
@@ -45,11 +48,11 @@ class JsonLog:
         return self
 
     def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        with suppress(OSError):  # what was not written has been told
+        with suppress(OSError):  # the failed write has been reported
             self._held.close()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Evaluating):  # for the eye: its end is logged
+        if isinstance(event, Evaluating):  # only for the display; its end is logged
             return
         if isinstance(event, Start):
             self._last = event.total_steps
@@ -58,7 +61,7 @@ class JsonLog:
         try:
             self._file.write(json_line(event.record()) + "\n")
             self._file.flush()
-        except BrokenPipeError:  # the reader has what it wanted
+        except BrokenPipeError:  # the reader has had enough
             raise
         except OSError as error:
             raise self._failure(error) from None
@@ -69,5 +72,5 @@ class JsonLog:
 
 
 def _whole_lines(path: Path) -> int:
-    """Bytes up to the last whole line: a kill may have cut one short, and the next would be joined to it."""
+    """Return the number of bytes in whole lines: a kill may have cut the last one short."""
     return path.read_bytes().rfind(b"\n") + 1

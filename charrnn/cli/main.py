@@ -1,4 +1,4 @@
-"""The program: its commands, and how an error becomes one line and an exit code."""
+"""The program: its commands, and how errors become one line and an exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..version import __version__
 from .options import spelled
 from .output import drop_unwritten, open_closed_streams
 
-COMMANDS = {  # and the modules whose functions of the same name they are
+COMMANDS = {  # command: its module, which has a function of the module's name
     "train": "train",
     "sample": "sample",
     "eval": "evaluate",
@@ -36,8 +36,8 @@ COMMANDS = {  # and the modules whose functions of the same name they are
     "export": "export",
     "import": "importing",
 }
-ON_RANKS = ("train", "eval")  # commands that work on several processes; to the others MPI is nothing
-WRONG_USAGE = typer.BadParameter.__mro__[1]  # click's UsageError, inside Typer or not by its version
+ON_RANKS = ("train", "eval")  # commands that run on several MPI processes; the others ignore MPI
+WRONG_USAGE = typer.BadParameter.__mro__[1]  # click's UsageError, which some versions of Typer bundle
 
 
 def _version(wanted: bool) -> None:
@@ -47,10 +47,11 @@ def _version(wanted: bool) -> None:
 
 
 def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line, with some commands or all: each takes time to build."""
+    """Build the command line with these commands only, since each takes time to build."""
     app = typer.Typer(
         name="charrnn",
-        help="Character-level language models: train, sample, score and check recurrent networks on a CPU.",
+        help="Train character-level language models with recurrent networks on a CPU, sample from them, "
+        "score texts, and look inside.",
         epilog="Example: charrnn train corpus.txt",
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -67,37 +68,37 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback if something fails.")] = False,
 ) -> None:
     if debug:
         os.environ["CHARRNN_DEBUG"] = "1"
-    if context.invoked_subcommand != "bench" or not can_start():  # PyTorch may use it too
-        # NumPy's products are few; its threads, one a core, end the program where there may be no more
+    if context.invoked_subcommand != "bench" or not can_start():  # in bench PyTorch may use OpenBLAS too
+        # NumPy multiplies little here, and OpenBLAS aborts the process where it cannot start its threads
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if context.invoked_subcommand in ON_RANKS and not {"--help", "-h"} & {*sys.argv}:
         _meet()
 
 
 def _meet() -> None:
-    """Ranks find each other and agree on what to do; only then is what goes wrong on all rank 0's to say."""
+    """Start MPI, and check that all ranks run the same command; from then on rank 0 reports shared errors."""
     command = shlex.join(["charrnn", *sys.argv[1:]])
     ranks.refuse_differences(ranks.start(), {"command": command, "working folder": str(Path.cwd())})
 
 
 def main() -> None:
-    """Ends with an ExitCode, or 128 more than the number of a signal."""
+    """Run the program.  Exits with an ExitCode, or with 128 plus the number of a signal."""
     open_closed_streams()
     try:
         arguments = sys.argv[1:] or ["--help"]
         app = program([arguments[0]] if arguments[0] in COMMANDS else COMMANDS)
         code = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
-    except SystemExit as stop:  # Typer's answer to a closed pipe, and the end of shell completion
+    except SystemExit as stop:  # raised by Typer for a closed pipe, and after shell completion
         if not isinstance(stop.__context__, BrokenPipeError):
             ranks.current().abort(ExitCode.FAILED)
             raise
         code = ExitCode.DONE
-    except BrokenPipeError:  # the reader has what it wanted: charrnn sample ... | head
+    except BrokenPipeError:  # the reader has had enough: charrnn sample ... | head
         code = ExitCode.DONE
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
@@ -111,7 +112,7 @@ def main() -> None:
 
 
 def _fail(error: Exception) -> int:
-    """Say in one line what went wrong; the exit code."""
+    """Print one line about an error.  Returns the exit code."""
     from .console import fail
 
     code = ExitCode.FAILED
@@ -126,7 +127,7 @@ def _fail(error: Exception) -> int:
         case MemoryError():
             line = f"not enough memory; {error}"
         case _:
-            line = f"unexpected {type(error).__name__}: {error}; charrnn --debug COMMAND ... shows where"
+            line = f"unexpected {type(error).__name__}: {error}; run charrnn --debug COMMAND ... to see where"
     fail(ranks.current().with_rank(line))
     return code
 

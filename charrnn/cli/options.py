@@ -1,4 +1,4 @@
-"""How commands declare their options, and how the command line spells fields."""
+"""Helpers that declare command-line options, and the command line's spelling of field names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ FITTED = "fitted to the text"
 
 
 def option(group: str, text: str, *names: str, choices: Sequence[str] = (), **more: Any) -> Any:
-    """An option in a group of --help.  choices: any other value is refused, and a shell completes these."""
+    """Declare an option, listed in a panel of --help.
+
+    choices: the only values accepted; shells complete them.
+    """
     if choices:
         more["autocompletion"] = lambda: [*choices]
         more["callback"] = _only(choices)
@@ -21,22 +24,23 @@ def option(group: str, text: str, *names: str, choices: Sequence[str] = (), **mo
 
 
 def fitted_option(group: str, text: str) -> Any:
-    """One that, when it is not given, follows from the text: training/fitting.py."""
+    """Declare an option whose default depends on the text: see training/fitting.py."""
     return option(group, text, show_default=FITTED)
 
 
 def encoding_errors_option(group: str) -> Any:
-    text = "Bytes that are not in it: strict (an error), replace by U+FFFD, or skip."
+    text = "Undecodable bytes: strict (an error), replace (with U+FFFD), or skip (leave out)."
     return option(group, text, choices=ENCODING_ERRORS)
 
 
 def dtype_option() -> Any:
-    """Of commands that use a model, which has one."""
-    return option("Run", "Of products: float32 or bfloat16; by default the model's own.", choices=DTYPES)
+    """Declare --dtype for a command that loads a model."""
+    text = "Precision of matrix products: float32 or bfloat16; default: the model's own."
+    return option("Run", text, choices=DTYPES)
 
 
 def _only(choices: Sequence[str]) -> Any:
-    """A check of an option's value; nothing, where that is the default, passes."""
+    """Return a callback that refuses values outside `choices`; None and the empty string pass."""
 
     def check(parameter: typer.CallbackParam, value: str | None) -> str | None:
         if value:
@@ -47,5 +51,5 @@ def _only(choices: Sequence[str]) -> Any:
 
 
 def spelled(name: str, value: str = "") -> str:
-    """A field as the command line has it: `--top-k`, `--unknown skip`."""
+    """Spell a field as an option: `--top-k`, `--unknown skip`."""
     return f"--{name.replace('_', '-')}" + (f" {value}" if value else "")

@@ -1,4 +1,4 @@
-"""What was asked for, on stdout: exact bytes into a pipe, nothing harmful on a terminal."""
+"""Results on stdout: exact bytes in a pipe, nothing harmful on a terminal."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _TERMINAL = LegibleStream()
 
 
 def open_closed_streams() -> None:
-    """A stream the caller closed (`>&-`) is None in Python, and the next file opened would take its number.
+    """Open /dev/null in place of standard streams that the caller closed (`>&-`).
 
-    /dev/null takes it instead; in stdout's place for reading alone, so that writing results fails.
+    Python has None for them, and the next file opened would take their number.  For stdout, /dev/null is
+    opened for reading only, so that writing results fails.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
@@ -31,13 +32,13 @@ def open_closed_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     sys.stdout.flush()
     raw: Any = _Stdout(sys.stdout.fileno(), "wb", closefd=False)
-    sys.stdout = io.TextIOWrapper(  # UTF-8 whatever the locale
+    sys.stdout = io.TextIOWrapper(  # UTF-8 in every locale
         io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=raw.isatty()
     )
 
 
 class _Stdout(io.FileIO):
-    """Says in its errors whose they are."""
+    """Stdout, named in its errors."""
 
     def write(self, data: Any) -> int:
         try:
@@ -48,7 +49,7 @@ class _Stdout(io.FileIO):
 
 
 def drop_unwritten() -> None:
-    """Flush stdout; what it does not take is dropped, or the interpreter would try, and fail, once more."""
+    """Flush stdout, and drop what cannot be written: the interpreter would try again at exit, and fail."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -56,9 +57,8 @@ def drop_unwritten() -> None:
 
 
 def write(text: str, last: bool = False) -> None:
-    """Text of a model, at once: UTF-8 whatever the locale; escaped where it could steer a terminal.
-
-    last: nothing comes after, for which the half of a line end would wait.
+    """Write a model's text immediately, as UTF-8 in every locale; a terminal gets control characters escaped.
+    last: no more text follows, so that half a line end need not wait for the other half.
     """
     if sys.stdout.isatty():
         text = _TERMINAL.show(text, last)
@@ -67,10 +67,10 @@ def write(text: str, last: bool = False) -> None:
 
 
 def json_line(value: Any) -> str:
-    """One JSON document in ASCII, for any locale and terminal, that every reader takes.
+    """Return one JSON document in ASCII, valid for every reader, locale and terminal.
 
-    A figure that is not finite becomes null.  Bytes that are no UTF-8, in a text as lone surrogates, become
-    U+FFFD; then an entry NAME of an object has an entry NAME_bytes beside it, the exact bytes in base64.
+    Numbers that are not finite become null.  Lone surrogates, which stand for bytes that are not UTF-8,
+    become U+FFFD; an object's entry NAME then gets a companion NAME_bytes, the exact bytes in base64.
     """
     import json
 
@@ -96,8 +96,8 @@ def _strict(value: Any) -> Any:
 
 
 def _exact(text: str) -> bytes:
-    """Of a text that is no Unicode, the bytes it stands for."""
+    """Return the bytes that a text with lone surrogates stands for."""
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # what stands for no byte, as a stranger's file may have it
+    except UnicodeEncodeError:  # a surrogate that stands for no byte, in a file from anywhere
         return text.encode("utf-8", "surrogatepass")

@@ -22,21 +22,33 @@ OVER = ("chars", "seconds")
 
 def plot(
     logs: Annotated[
-        list[Path], typer.Argument(metavar="LOG", help="Logs (.jsonl) of charrnn train; - is stdin.")
+        list[Path],
+        typer.Argument(metavar="LOG", help="Training logs (.jsonl) written by charrnn train; - is stdin."),
     ],
-    out: Annotated[Path, option("Picture", "The picture, .png or .svg; - is stdout.", "--out", "-o")] = Path(
-        "curves.png"
-    ),
+    out: Annotated[
+        Path, option("Picture", "Picture to write, .png or .svg; - is stdout.", "--out", "-o")
+    ] = Path("curves.png"),
     form: Annotated[
-        str, option("Picture", "png or svg; by default as --out ends.", "--format", choices=KINDS)
+        str,
+        option(
+            "Picture",
+            "Picture format: png or svg; default: from the ending of --out.",
+            "--format",
+            choices=KINDS,
+        ),
     ] = "",
     over: Annotated[
-        str, option("Picture", "chars or seconds: what the curves run over.", choices=OVER)
+        str,
+        option(
+            "Picture",
+            "What the horizontal axis shows: chars (characters trained on) or seconds.",
+            choices=OVER,
+        ),
     ] = "chars",
     force: Annotated[bool, option("Picture", "Overwrite an existing picture.", "--force")] = False,
-    quiet: Annotated[bool, option("Picture", "No notes on stderr.", "--quiet", "-q")] = False,
+    quiet: Annotated[bool, option("Picture", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Plot the learning curves of training runs: bits per character, in training and validation.
+    """Plot the learning curves of training runs: bits per character in training and validation.
 
     Example: charrnn plot checkpoints/fables-rnn.jsonl checkpoints/fables-gru.jsonl -o curves.svg
     """
@@ -44,7 +56,7 @@ def plot(
 
     kind = form or out.suffix[1:].lower()
     if kind not in KINDS and not form:
-        raise UsageError(f"--out is {str(out)!r}", f"end it in .{' or .'.join(KINDS)}, or name the --format")
+        raise UsageError(f"--out is {str(out)!r}", f"end it in .{' or .'.join(KINDS)}, or add --format")
     one_of("format", kind, KINDS)
     refuse_to_read_stdin_twice(logs)
     to_stdout = out == STDIO
@@ -52,7 +64,7 @@ def plot(
         refuse_output(out, logs, force)
         make_folder(out.parent, "--out")
     if to_stdout and kind == "png" and sys.stdout.isatty():
-        raise UsageError("a PNG is nothing for a terminal", "name a file with --out")
+        raise UsageError("a terminal cannot show a PNG", "name a file with --out")
     picture = draw([run for log in logs for run in read(log)], over, kind)
     if to_stdout:
         sys.stdout.buffer.write(picture)

@@ -1,4 +1,4 @@
-"""What is known of a run while it trains, as the figures that people read."""
+"""The figures of a run while it trains, as they are displayed."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ from ..training.events import (
     Step,
 )
 
-SMOOTH = 0.1  # weight of the newest step in the loss and the speed that are shown
+SMOOTH = 0.1  # weight of the newest step in the displayed loss and speed
 
 FIRST = "first step"
 
-Words = list[tuple[str, str]]  # (name, value) of what is worth watching
+Words = list[tuple[str, str]]  # (name, value) pairs
 
 
 class Figures:
-    """What is known of a run so far."""
+    """The state of a run so far, from its events."""
 
     def __init__(self) -> None:
         self.start: Start | None = None
         self.step: Step | None = None
         self.vals: list[float] = []  # validation losses
-        self.trained: list[float] = []  # training's, smoothed, at each of them
+        self.trained: list[float] = []  # smoothed training losses at the same steps
         self.sample: Sampled | None = None  # the latest
         self.test: Evaluated | None = None
         self.saved: Saved | None = None
         self.last: Saved | None = None
         self.loss = self.speed = 0.0  # of a step, smoothed
         self.resumed: Resumed | None = None
-        self.running = ""  # what takes its time now, apart from a step after others
-        self.compiling: float | None = None  # time.monotonic() of its beginning, while it lasts
-        self.steps = 0  # of this process, those done again after going back included
+        self.running = ""  # what is running now, other than a step after the first
+        self.compiling: float | None = None  # time.monotonic() when compiling began, while it lasts
+        self.steps = 0  # steps of this process, including those repeated after going back
 
     def add(self, event: Event) -> None:
+        """Take in the next event."""
         self._begun(event)
         match event:
             case Start():
@@ -76,7 +77,7 @@ class Figures:
                 self.saved = event
 
     def _begun(self, event: Event) -> None:
-        """What runs from this event on, if it may take longer than people wait without a word."""
+        """Set what is running from this event on, if it may take long."""
         match event:
             case Evaluating():
                 self.running = "validation" if event.split == "val" else "test"
@@ -89,17 +90,17 @@ class Figures:
 
     @property
     def done(self) -> int:
-        """Steps of the run."""
+        """Steps of the run so far."""
         return self.step.step if self.step else self.resumed.step if self.resumed else 0
 
     def waits_for(self) -> str:
-        """What runs, in a line of its own."""
+        """Return a line about what is running, or an empty string."""
         total = self.start.total_steps if self.start else 0
         what = f"step {self.done + 1} of {total}" if self.running == FIRST else f"the {self.running}"
         return f"{what} is running" if self.running else ""
 
     def best(self, end: End) -> tuple[str, int] | None:
-        """Where the best model is and its step; an earlier process found it if this one found none better."""
+        """Return the best model's path and step; an earlier process may have saved it."""
         if self.saved:
             return self.saved.path, self.saved.step
         if self.resumed and end.best:
@@ -108,11 +109,11 @@ class Figures:
 
     @property
     def over_time(self) -> bool:
-        """Whether the schedule spans --max-time, so that nothing is left when it is up."""
+        """Whether the schedule spans --max-time, so that the run is complete when the time is up."""
         return bool(self.start and self.start.config.get("schedule_over") == "time")
 
     def ahead(self) -> tuple[float, float]:
-        """Seconds left, by the steps or by --max-time; and the share done of the one that ends first."""
+        """Return the seconds left and the share done, by the steps or by --max-time, whichever ends first."""
         step, start = self.step, self.start
         if not (step and start):
             return math.inf, self.done / start.total_steps if start else 0.0
@@ -123,7 +124,7 @@ class Figures:
         return min(by_steps, (max(0.0, limit - spent), spent / limit)) if limit else by_steps
 
     def rows(self) -> list[Words]:
-        """Three figures a row: a table that fits into 60 columns; before the first step what runs."""
+        """Return rows of three figures, for a table of 60 columns; before the first step, what is running."""
         step, start = self.step, self.start
         if not (step and start):
             return [[("step", f"{self.done}/{start.total_steps}"), ("now", self.running)]] if start else []
@@ -146,6 +147,7 @@ class Figures:
 
 
 def losses(prefix: str, loss: float) -> Words:
+    """Return a loss with its bits per character and perplexity."""
     return [
         (f"{prefix}loss", f"{loss:.3f}"),
         (f"{prefix}bpc", f"{bits(loss):.3f}"),
@@ -154,10 +156,12 @@ def losses(prefix: str, loss: float) -> Words:
 
 
 def duration(seconds: float) -> str:
+    """Return a duration as m:ss or h:mm:ss."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def says(loss: float) -> str:
+    """Return a loss, its bits per character and perplexity in words."""
     return ", ".join(f"{name} {value}" for name, value in losses("", loss))

@@ -1,4 +1,4 @@
-"""The end of a run, as people read it: what was reached, where it is, and what to do next."""
+"""The summary at the end of a run: results, files, and what to do next."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ from .sparkline import sparkline
 ENDED = {
     "epochs": "all epochs done",
     "steps": "all steps done",
-    "time": "the time is up",
+    "time": "time is up",
     "patience": "validation no longer improves",
 }
+FLAT = 3  # validations without improvement that may show overfitting
+FAR_BELOW = 0.85  # training loss, as a share of the best validation loss
 
 
 def framed(sample: Sampled, height: int | None = None) -> Panel:
-    """A sample in a frame of its own."""
+    """Return a sample in a frame."""
     text = Text(legible(sample.text), style="italic")
     above = Text(f"sample at step {sample.step:,}", style="dim")
     return Panel(text, title=above, title_align="left", border_style="dim", height=height)
 
 
 def history(figures: Figures) -> Text:
-    """The validation losses so far as a line of blocks, from the first to the latest."""
+    """Return the validation losses so far as a sparkline."""
     first, last = (f"{bits(loss):.3f}" for loss in (figures.vals[0], figures.vals[-1]))
     return Text.assemble(f"{first} ", (sparkline(figures.vals, width=36), "cyan"), f" {last} bpc")
 
 
 def screenshot(figures: Figures, end: End) -> Iterator[Panel]:
-    """The end of a run on a terminal: its figures, and the latest sample."""
+    """Yield the frames at the end of a run on a terminal: its figures and the latest sample."""
     table = Table.grid(padding=(0, 2))
     for name, value in summary(figures, end):
         table.add_row(Text(name, style="dim"), value)
@@ -52,7 +54,7 @@ def screenshot(figures: Figures, end: End) -> Iterator[Panel]:
 
 
 def title(figures: Figures) -> Text:
-    """What was trained, in a few words."""
+    """Return the model in a few words."""
     if not figures.start:
         return Text()
     c = figures.start.config
@@ -60,10 +62,10 @@ def title(figures: Figures) -> Text:
 
 
 def summary(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
-    """The end of a run: what was reached."""
+    """Yield the figures of a finished run, as names and values."""
     before = figures.resumed.step if figures.resumed else 0
     done = figures.step.step if figures.step else before
-    now = f", {figures.steps:,} of them now," if before else ""
+    now = f", {figures.steps:,} of them since resuming," if before else ""
     yield (
         "ended",
         Text(f"{ENDED.get(end.reason, end.reason)}: {done:,} steps{now} in {duration(end.train_s)}"),
@@ -80,7 +82,7 @@ def summary(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
 
 
 def at_epoch(figures: Figures, end: End) -> str:
-    """When the best model was found."""
+    """Return the epoch of the best model."""
     if not figures.start:
         return ""
     per_epoch = figures.start.steps_per_epoch
@@ -89,13 +91,24 @@ def at_epoch(figures: Figures, end: End) -> str:
 
 
 def overfitting(figures: Figures, end: End) -> Text | None:
-    """What to try where validation became worse while training went on to get better."""
+    """Return a warning and advice if the training loss fell while the validation loss rose or stayed flat.
+
+    Flat: no improvement in the last third of the validations, at least FLAT of them, and a training loss far
+    below the best validation loss.
+    """
     start, vals = figures.start, figures.vals
     if not start or end.reason not in ENDED or end.best.get("loss") not in vals:
         return None
     at, last = vals.index(end.best["loss"]), vals[-1]
-    best, learned = vals[at], figures.trained[-1] < figures.trained[at]
-    if not (learned and OVERFITTED * best < last < inf):
+    best, trained, since = vals[at], figures.trained[-1], len(vals) - 1 - at
+    if not (trained < figures.trained[at] and last < inf):
+        return None
+    if last > OVERFITTED * best:
+        happened = f"rose from {best:.3f} to {last:.3f} while the training loss fell"
+    elif since >= max(FLAT, len(vals) // 3) and trained < FAR_BELOW * best:
+        happened = f"has not improved on {best:.3f} in the last {since} validations, but the training loss "
+        happened += f"fell to {trained:.3f}"
+    else:
         return None
     dropout = start.config["dropout"]
     try_ = (
@@ -104,23 +117,20 @@ def overfitting(figures: Figures, end: End) -> Text | None:
         else "a smaller --hidden-size"
     )
     sooner = "" if start.config["patience"] else ", or --patience 3 to stop sooner"
-    return Text(
-        f"validation rose from {best:.3f} to {last:.3f} while the training loss fell: over-fitting; "
-        f"the best was kept; try {try_}{sooner}"
-    )
+    return Text(f"the validation loss {happened}; the best model was kept; try {try_}{sooner}")
 
 
 def advice(figures: Figures, end: End) -> Iterator[tuple[str, Text]]:
-    """Where the model is, and how to use it."""
+    """Yield where the model is and what to do next, as names and values."""
     if told := overfitting(figures, end):
-        yield "worse since", told
+        yield "overfitting", told
     path, step = figures.best(end) or ("", 0)
     if path:
         yield "checkpoint", Text(f"{path} (step {step:,})")
-    if step:  # one that has learned something
+    if step:  # not the untrained model
         yield "sample it", Text(f"charrnn sample {shlex.quote(path)} --temp {TEMP}", style="bold")
     limited = end.reason == "time" and not figures.over_time
     if figures.last and (limited or end.reason == "interrupted"):
-        yield "go on", Text(f"the same command with --resume, from step {figures.last.step:,}")
+        yield "continue", Text(f"the same command with --resume, from step {figures.last.step:,}")
     if end.reason == "diverged":
-        yield "start again", Text("the same command with a lower --lr, and --force to replace this run")
+        yield "start again", Text("the same command with a lower --lr, and --force to overwrite this run")

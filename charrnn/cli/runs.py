@@ -18,19 +18,21 @@ from .options import option
 from .output import json_line, visible
 
 NONE = "-"
-FIGURE = re.compile(rf"[{NONE}\d](.*\d)?")  # what is aligned to the right
+FIGURE = re.compile(rf"[{NONE}\d](.*\d)?")  # entries aligned to the right
 
 
 def runs(
     logs: Annotated[
-        list[Path], typer.Argument(metavar="LOG", help="Logs (.jsonl) of charrnn train; - is stdin.")
+        list[Path],
+        typer.Argument(metavar="LOG", help="Training logs (.jsonl) written by charrnn train; - is stdin."),
     ],
-    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    as_json: Annotated[bool, option("Output", "Print the results as one JSON document.", "--json")] = False,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """List training runs by their best validation, the best first, with the options in which they differ.
+    """Compare training runs: best validation first, with the options in which the runs differ.
 
-    Losses are in nats per character; +5% at the last validation: it is so much worse than the best.
+    Losses are in nats per character. "+5%" after the last validation loss means
+    that it is 5% above the best.
 
     Example: charrnn runs checkpoints/*.jsonl
     """
@@ -40,7 +42,7 @@ def runs(
 
 
 def gather(logs: Sequence[Path], quiet: bool) -> list[Run]:
-    """The runs of all logs.  Files that are none are left out: *.jsonl may name samples too.
+    """Return the runs of all logs.  Skips other files, since *.jsonl may match samples too.
 
     Errors: TextError; LogError if no file is a log.
     """
@@ -53,11 +55,11 @@ def gather(logs: Sequence[Path], quiet: bool) -> list[Run]:
             others.append(error)
     if not found:
         raise others[0]
-    notes = [f"left out: {error}" for error in others]
+    notes = [f"skipped: {error}" for error in others]
     if len({run.text for run in found}) > 1:
-        notes.append("the runs are not all of one text, so that their losses do not compare")
+        notes.append("the runs used different texts, so their losses cannot be compared")
     if notes:
-        from .console import note  # Rich takes its time
+        from .console import note  # imports Rich, which is slow
 
         for text in notes:
             note(text, quiet)
@@ -65,7 +67,7 @@ def gather(logs: Sequence[Path], quiet: bool) -> list[Run]:
 
 
 def facts(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """For machines."""
+    """Return the runs as JSON values."""
     differ = differing(runs)
     return [
         {
@@ -92,7 +94,7 @@ def facts(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def table(runs: Sequence[Run]) -> list[str]:
-    """For people; columns of which no run has anything are left out."""
+    """Return the lines of the table, without columns that are empty for all runs."""
     differ = differing(runs)
     options = [[spelled(run.config.get(name, NONE)) for run in runs] for name in differ]
     figures = zip(*map(row, runs), strict=True)
@@ -106,7 +108,7 @@ def table(runs: Sequence[Run]) -> list[str]:
 
 
 def row(run: Run) -> list[str]:
-    """What a run reached, and how it ended."""
+    """Return a run's figures and how it ended, as entries of a row."""
     best, last = run.best, run.val[-1].loss if run.val else None
     over = f" +{last / best.loss - 1:.0%}" if best and last and last > OVERFITTED * best.loss > 0 else ""
     return [
@@ -121,11 +123,12 @@ def row(run: Run) -> list[str]:
 
 
 def nats(loss: float | None) -> str:
+    """Return a loss as an entry."""
     return NONE if loss is None else f"{loss:.4f}"
 
 
 def aligned(column: Sequence[str]) -> list[str]:
-    """Of one width; figures end below each other."""
+    """Pad a column's entries to the same width; numbers are aligned to the right."""
     width = max(map(len, column))
     right = all(map(FIGURE.fullmatch, column[1:]))
     return [entry.rjust(width) if right else entry.ljust(width) for entry in column]

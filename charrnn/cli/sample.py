@@ -25,77 +25,101 @@ LINE_END = re.compile(r"\r?\n\Z|\r\Z")
 def sample(
     context: typer.Context,
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint (.npz) written by charrnn train.")
+        Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint (.npz) written by charrnn train.")
     ],
-    length: Annotated[int, option("Text", "Characters to sample; 0: without end.")] = DEFAULT.length,
+    length: Annotated[int, option("Text", "Number of characters to sample; 0: endless.")] = DEFAULT.length,
     prime: Annotated[
-        list[str] | None, option("Text", "Text to go on from; given again, another sample of its own.")
+        list[str] | None,
+        option("Text", "Text to continue; may be given several times, for a sample of each."),
     ] = None,
-    prime_file: Annotated[Path | None, option("Text", "A file to go on from; - is stdin.")] = None,
+    prime_file: Annotated[Path | None, option("Text", "File to continue; - is stdin.")] = None,
     primes: Annotated[
         Path | None,
         option(
             "Text",
-            "A file with a prime on each line, each answered by a line; - is stdin, answered as lines come.",
+            "File with a prime on each line, each answered by a line; - is stdin, answered as lines arrive.",
         ),
     ] = None,
     trim_prime: Annotated[
         bool,
-        option("Text", "Leave out the line end that a prime ends in, as echo writes one.", "--trim-prime"),
+        option("Text", "Remove a line end at the end of the prime, such as echo writes.", "--trim-prime"),
     ] = False,
-    encoding: Annotated[str, option("Text", "Of --prime-file, --primes and --not-in.")] = "utf-8",
+    encoding: Annotated[str, option("Text", "Encoding of --prime-file, --primes and --not-in.")] = "utf-8",
     encoding_errors: Annotated[str, encoding_errors_option("Text")] = "strict",
     unknown: Annotated[
         str,
         option(
             "Text",
-            "Characters of prime and stop that the model does not know: error or skip.",
+            "Characters in primes and stops that the model lacks: error, or skip (leave out).",
             choices=UNKNOWN,
         ),
     ] = DEFAULT.unknown,
     stop: Annotated[
         list[str] | None,
-        option("Text", r"End before this text; repeatable. \n \t \r \0 \\ \xNN \uNNNN are read."),
+        option("Text", r"End samples before this text; repeatable. Escapes: \n \t \r \0 \\ \xNN \uNNNN."),
     ] = None,
-    num: Annotated[int, option("Text", "Samples of each prime, side by side.")] = DEFAULT.num,
-    unique: Annotated[bool, option("Text", "No sample twice: others take its place.", "--unique")] = False,
+    num: Annotated[int, option("Text", "Number of samples per prime.")] = DEFAULT.num,
+    unique: Annotated[
+        bool, option("Text", "Print no sample twice: replace repeated ones with new ones.", "--unique")
+    ] = False,
     not_in: Annotated[
         Path | None,
-        option("Text", "None that is a line of this text; JSON lines tell what is copied from it."),
+        option(
+            "Text",
+            "Reject samples that are a line of this file; --format jsonl reports the longest copy.",
+        ),
     ] = None,
     temp: Annotated[
-        float, option("Choice", "Temperature: below 1 safer, above 1 bolder; 0: the most likely character.")
+        float,
+        option("Sampling", "Temperature: below 1 safer, above 1 bolder; 0: always the most likely."),
     ] = DEFAULT.temp,
-    top_k: Annotated[int, option("Choice", "Only so many of the most likely; 0: all.")] = DEFAULT.top_k,
+    top_k: Annotated[
+        int, option("Sampling", "Sample from this many of the most likely characters; 0: all.")
+    ] = DEFAULT.top_k,
     top_p: Annotated[
-        float, option("Choice", "Only the most likely that together reach this share.")
+        float,
+        option(
+            "Sampling", "Sample from the most likely characters that together reach this probability; 1: all."
+        ),
     ] = DEFAULT.top_p,
     min_p: Annotated[
-        float, option("Choice", "Only those at least this share as likely as the most likely.")
+        float,
+        option(
+            "Sampling", "Ignore characters with less than this share of the most likely one's probability."
+        ),
     ] = DEFAULT.min_p,
     repeat_penalty: Annotated[
-        float, option("Choice", "Above 1: characters among the last 64 are less likely; below 1: more.")
+        float,
+        option("Sampling", "Above 1: characters among the last 64 become less likely; below 1: more likely."),
     ] = DEFAULT.repeat_penalty,
     seed: Annotated[
-        int | None, option("Choice", "The same seed gives the same text; by default a new one.")
+        int | None, option("Sampling", "Random seed; the same seed gives the same text; default: a new one.")
     ] = None,
-    echo: Annotated[bool, option("Output", "Show the prime before the text.")] = True,
+    echo: Annotated[bool, option("Output", "Print the prime before the sample.")] = True,
     separator: Annotated[
         str,
         option(
             "Output",
-            r"After each of several samples, or of one with a --stop; escapes are read. Default: \n.",
+            r"Text after each sample, if there are several or a --stop; escapes work. Default: \n.",
             show_default=False,
         ),
     ] = LINE,
     form: Annotated[
-        str, option("Output", "text, or jsonl: a JSON object a sample.", "--format", choices=FORMATS)
+        str,
+        option(
+            "Output",
+            "Output format: text, or jsonl (one JSON object per sample).",
+            "--format",
+            choices=FORMATS,
+        ),
     ] = "text",
     dtype: Annotated[str | None, dtype_option()] = None,
-    threads: Annotated[int, option("Run", "0: every core this process may use.")] = DEFAULT.threads,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    threads: Annotated[
+        int, option("Run", "Number of threads; 0: one per core available to this process.")
+    ] = DEFAULT.threads,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Sample text from a model, character by character, to stdout.
+    """Sample text from a model, character by character.
 
     Example: charrnn sample ckpt.npz --temp 0.8 --prime "ROMEO:" | head -n 20
     """
@@ -109,10 +133,10 @@ def sample(
     config = SampleConfig(**values)
     listed, many = unique or bool(not_in), bool(primes) or len(prime or ()) > 1
     if not length and (many or listed):
-        raise UsageError("--length is 0", "one sample alone can be without end, and none can be compared")
+        raise UsageError("--length is 0", "only a single sample can be endless, without --unique or --not-in")
     refuse_to_read_stdin_twice([*filter(None, (prime_file, primes, not_in))])
 
-    # Numba comes with these: after the options are known to be right
+    # these import Numba, which is slow: only once the options are known to be right
     from ..checkpoint.reading import load
     from ..model.network import arithmetic_note
     from ..sampling.answers import Known, lines_of
@@ -130,11 +154,11 @@ def sample(
     texts = [LINE_END.sub("", each) if trim_prime else each for each in texts]
     stops = tuple(unescaped(each, level) for each in config.stop)
     if primes and form == "text" and separator == LINE and "\n" in model.vocabulary:
-        stops += ("\n",)  # an answer is a line
+        stops += ("\n",)  # each answer is a line
     config = replace(config, stop=stops, prime=texts[0])
     sampler = Sampler(model, config, logprobs=form == "jsonl")
     if form == "jsonl" and not length and not sampler.stops:
-        raise UsageError("--length is 0 and --format jsonl", "name a --stop that can occur")
+        raise UsageError("--length is 0 with --format jsonl", "add a --stop that can occur")
     excluded = "".join(read(not_in)) if not_in else ""
     with explain_compiling(quiet):
         sampler.compile_kernels()
@@ -142,16 +166,16 @@ def sample(
     for said in (f"seed {config.seed}", *notes):
         note(said, quiet)
     for each in sampler.dropped:
-        note(f"--stop {each!r} has characters that the model does not know, and cannot occur", quiet)
+        note(f"--stop {each!r} cannot occur: it has characters that the model lacks", quiet)
     if sampler.skipped:
-        note(f"{sampler.skipped} characters of the prime, which the model does not know, skipped", quiet)
+        note(f"skipped {sampler.skipped} characters of the prime that the model lacks", quiet)
     output = Output(form == "jsonl", echo, unescaped(separator, level), excluded, many)
     if form == "text" and not (many or listed):
         write_stream(sampler, output, ended=bool(num > 1 or stop or model.documents))
         return note(sampler.note, quiet)
     if listed and not sampler.stops:
         note(
-            r"no --stop: whole texts are compared; for a list of lines add --stop '\n'",
+            r"without --stop, whole samples are compared; if the samples are lines, add --stop '\n'",
             quiet,
         )
     known = Known(lines_of([excluded]), unique)
@@ -159,19 +183,25 @@ def sample(
     lacking = write_answers(model, config, groups, known, output)
     for said in list(notes)[told:]:
         note(said, quiet)
+    if lacking and not config.temp:
+        raise CharrnnError(
+            f"{lacking} of the requested samples are missing: with --temp 0 a prime has only one sample, "
+            "and it was printed before or is excluded",
+            "raise --temp, or request each prime once",
+        )
     if lacking:
         raise CharrnnError(
-            f"{lacking} of the samples asked for are missing: the model gave nothing new any more",
-            "ask for fewer, or raise --temp",
+            f"{lacking} of the requested samples are missing: the model produced no more new ones",
+            "request fewer, or raise --temp",
         )
 
 
 def _line_end_note(prime: str, from_file: bool, trimmed: bool) -> str:
-    """What the user should know of the end of a prime, or nothing."""
+    """Return a note about the end of a prime, or an empty string."""
     from .console import stderr
 
     if from_file and prime.endswith("\n") and not trimmed and stderr().is_terminal:
-        return "the prime ends in a line end, and the text begins a line; --trim-prime leaves it out"
+        return "the prime ends with a line end, so the sample begins on a new line; --trim-prime removes it"
     if not from_file and prime.endswith(r"\n"):
-        return r"the prime ends in a backslash and an n; a line end is written $'...\n' in bash and zsh"
+        return r"the prime ends with a backslash and an n; for a line end, write $'...\n' in bash or zsh"
     return ""

@@ -1,4 +1,4 @@
-"""Samples on stdout: one as it is drawn, or many, each as a whole."""
+"""Write samples to stdout: a single one as it is sampled, several one after the other."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from ..text.vocabulary import Vocabulary
 from .console import note
 from .output import json_line, write
 
-TOGETHER = 256  # samples drawn side by side: what is read of many primes at once is cut into so many
+TOGETHER = 256  # most samples drawn side by side: primes are cut into groups of at most this many samples
 EMPTY = Vocabulary.of("")
 
 
 @dataclass(frozen=True)
 class Output:
-    """How samples are written."""
+    """The format of the output."""
 
     as_json: bool
-    echo: bool  # the prime before the text
+    echo: bool  # whether the prime is written before the text
     separator: str
-    corpus: str  # that samples are compared with; empty: with none
-    numbered: bool  # whether JSON lines say which prime it was
+    corpus: str  # the text searched for copies; empty: none
+    numbered: bool  # whether JSON objects hold the line number of the prime
 
 
 def texts_of(path: Path, encoding: str, level: str, errors: str, notes: Notes) -> Iterator[str]:
-    """A file's text, piece by piece as it comes."""
+    """Yield a file's text in pieces, as they arrive."""
     vocabulary = Vocabulary.of_bytes() if level == "byte" else EMPTY
     for points in blocks(path, encoding, level, errors=errors, notes=notes):
         yield vocabulary.text_of(points)
 
 
 def prime_groups(texts: Iterable[str], num: int) -> Iterator[list[str]]:
-    """Lines to answer together: what has come so far, and not too much of it."""
+    """Yield groups of lines to answer together: those that have arrived, in limited number."""
     rest = ""
     for text in texts:
         whole, end, rest = (rest + text).rpartition("\n")
@@ -64,7 +64,7 @@ def _groups(lines: Iterable[str], num: int) -> Iterator[list[str]]:
 def write_answers(
     model: Checkpoint, config: SampleConfig, groups: Iterable[list[str]], known: Known, output: Output
 ) -> int:
-    """The samples of all primes in their order; how many are missing, since nothing new came."""
+    """Write the samples of all primes, in order.  Returns how many are missing for lack of new ones."""
     before = missing = 0
     novelty = Novelty(output.corpus)
     for group in groups:
@@ -93,7 +93,7 @@ def write_answers(
 def _readable(
     model: Checkpoint, config: SampleConfig, primes: list[str], before: int
 ) -> tuple[list[str], TextError | None]:
-    """Those before the first that the model cannot read, and what is to be said of that one."""
+    """Return the primes before the first that the model cannot read, and the error of that one."""
     for number, prime in enumerate(primes):
         try:
             model.vocabulary.encode(prime, f"the prime of line {before + number + 1}", config.unknown)
@@ -103,7 +103,10 @@ def _readable(
 
 
 def write_stream(sampler: Sampler, output: Output, ended: bool) -> None:
-    """The samples of one prime, the first as it is drawn.  ended: whether a separator follows the last."""
+    """Write the samples of one prime, the first as it is sampled.
+
+    ended: whether a separator follows the last.
+    """
     num, prime = sampler.config.num, sampler.primes[0] if output.echo else ""
     try:
         write(prime)

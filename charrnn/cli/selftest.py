@@ -17,14 +17,17 @@ HEADER = f"{'case':<14} {'of':<18}  {'sha256':<16}"
 
 
 def selftest(
-    threads: Annotated[int, option("Run", "Threads; 0: every core this process may use.")] = 0,
-    as_json: Annotated[bool, option("Output", "Print one JSON document.", "--json")] = False,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    threads: Annotated[
+        int, option("Run", "Number of threads; 0: one per core available to this process.")
+    ] = 0,
+    as_json: Annotated[bool, option("Output", "Print the results as one JSON document.", "--json")] = False,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
     """Check that this machine computes the same bits as others.
 
-    Small models of each cell train, sample and score; digests of what comes out are compared with those that
-    charrnn brings. Exit code 4 if one differs.
+    Trains, samples and scores with small models of each cell, and compares
+    digests of the results with those that come with charrnn.
+    The exit code is 4 if one differs.
 
     Example: charrnn selftest
     """
@@ -51,6 +54,7 @@ def selftest(
 
 
 def results(case: str, threads: int, quiet: bool) -> list[Digest]:
+    """Run a case, and return its digests."""
     from ..inspection.selftest import run
     from .console import explain_compiling
 

@@ -1,4 +1,4 @@
-"""Settings of a run in a TOML file: read by `train --config`, printed by `info --toml`."""
+"""Training options in a TOML file: read by `train --config`, printed by `info --toml`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .output import visible
 
 DEFAULTS = asdict(ModelConfig()) | asdict(TrainConfig())
 FILES = ("val", "init_from", "out", "log")
-MACHINE = ("threads",)  # what is the machine's, not the run's
+MACHINE = ("threads",)  # depends on the machine, not on the run
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The fields that a file sets, by name; - and _ are the same.
+    """Return the fields that a file sets, by name; - and _ are the same.
 
-    Errors: UsageError that names the file, for what is no TOML, no option, or of another type.
+    Errors: UsageError that names the file, for invalid TOML, unknown options and values of a wrong type.
     """
     import tomllib
 
@@ -30,7 +30,7 @@ def read(path: Path) -> dict[str, Any]:
         raise UsageError(f"--config {path} cannot be read: {reason}", "name a TOML file") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(
-            f"--config {path} is no TOML: {error}", "write lines like: batch_size = 16"
+            f"--config {path} is not valid TOML: {error}", "write lines like: batch_size = 16"
         ) from None
     values = {name.replace("-", "_"): value for name, value in table.items()}
     for name, value in values.items():
@@ -42,7 +42,7 @@ def _checked(path: Path, name: str, value: Any) -> Any:
     if name in FILES:
         if isinstance(value, str):
             return Path(value)
-        raise UsageError(f"--config {path}: {name} is {value!r}", "write a name in quotes")
+        raise UsageError(f"--config {path}: {name} is {value!r}", "write a file name in quotes")
     if name not in DEFAULTS or name == "schedule_over":
         raise UsageError(f"--config {path}: there is no option {name}", "see charrnn train --help")
     try:
@@ -52,19 +52,17 @@ def _checked(path: Path, name: str, value: Any) -> Any:
 
 
 def toml(meta: dict[str, Any]) -> str:
-    """A file that trains a checkpoint's model again, with what it does not say as comments."""
+    """Return a TOML file that trains a checkpoint's model again, with comments on what else it needs."""
     training = dict(meta.get("training", {}))
     if training.pop("schedule_over", "") == "time":
-        training.pop("epochs", None)  # beside which max_time would be a limit alone
+        training.pop("epochs", None)  # with epochs, max_time would be only a limit
     commands = meta.get("commands") or [meta.get("command", "")]
     corpus = meta.get("corpus", {})
     lines = [f"# {visible(str(command))}" for command in commands if command]
     if corpus.get("chars"):
-        lines.append(
-            f"# a text of {corpus['chars']:,} characters, SHA-256 {visible(corpus.get('sha256', ''))}"
-        )
+        lines.append(f"# text: {corpus['chars']:,} characters, SHA-256 {visible(corpus.get('sha256', ''))}")
     if meta.get("init_sha256"):
-        lines.append("# it began from another model: add init_from")
+        lines.append("# fine-tuned from another model: add init_from")
     values = {name: value for name, value in (meta["model"] | training).items() if name in DEFAULTS}
     lines += [f"{name} = {_value(value)}" for name, value in values.items() if name not in MACHINE]
     return "\n".join(lines)

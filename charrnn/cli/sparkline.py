@@ -1,4 +1,4 @@
-"""Figures as a line of blocks."""
+"""Numbers as a line of blocks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int = 60) -> str:
-    """One block for each value, as high as it is; of more than `width`, evenly chosen ones with the last.
+    """Return a block for each value, of a height to match; of more than `width`, evenly spaced values.
 
-    The first quarter may be cut off at the top, or what comes after a steep beginning would be flat.
+    Values in the first quarter may be cut off at the top: after a steep beginning the rest would look flat.
     """
     if len(values) > width:
         values = [values[(i + 1) * len(values) // width - 1] for i in range(width)]

@@ -1,9 +1,9 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first ends training after the current step, the second at once.
 
-SIGUSR1 and SIGXCPU, by which schedulers warn of a limit, end it after the step too, but are no second: a
-limit on CPU time repeats its signal each second.
-While kernels compile there is nothing to lose, and the first leaves at once.  By os._exit, since an exception
-would be swallowed where LLVM calls Python.
+SIGUSR1 and SIGXCPU, with which schedulers warn of a limit, also end training after the step, but never count
+as the second: a limit on CPU time repeats its signal every second.
+While kernels compile nothing can be lost, and the first signal ends the process at once, by os._exit: an
+exception would be swallowed where LLVM calls Python.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from .console import note, stderr
 
 WARNINGS = [number for name in ("SIGUSR1", "SIGXCPU") if (number := getattr(signal, name, None))]
 ORDERS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
-STOPPING = "stopping after this step; once more to leave at once"
+STOPPING = "stopping after this step; interrupt again to stop at once"
 UNTRAINED = "stopped before the first step"
 
 
 class Stopper:
-    """While entered, a signal ends the run; afterwards `code` is the exit code it asks for, 0 without one.
+    """While entered, ends the run on a signal; afterwards `code` is the exit code, 0 without a signal.
 
-    Once `training` is set, the first calls `stop`; before, `forget`, which removes what was begun.
+    Once `training` is set, the first signal calls `stop`; before that, it calls `forget`, which removes what
+    was begun.
     """
 
     def __init__(self, stop: Callable[[], None], forget: Callable[[], None], quiet: bool = False):
@@ -52,7 +53,7 @@ class Stopper:
         self._ordered = number in ORDERS
         self.code = self.code or 128 + number
         self._stop()
-        # in a thread: what the signal interrupted may be writing to stderr itself
+        # in a thread, since the code that the signal interrupted may be writing to stderr
         speaker = threading.Thread(target=self._say if self.training else self._say_and_leave)
         if not start(speaker) and not self.training:
             self._forget()

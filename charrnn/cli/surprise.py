@@ -1,4 +1,4 @@
-"""A text coloured by how surprised a model was, and where it was most surprised."""
+"""A text colored by the model's surprise, and a table of its most surprising characters."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .output import visible, write
 if TYPE_CHECKING:
     from ..inspection.explanation import Explanation
 
-MOST = 10  # surprising characters
-CONTEXT = 16  # characters before one
-COLUMNS = 18  # that these have on a terminal
-# bits below which a colour is taken: steps of cividis, which rise in brightness for the colour-blind too
+MOST = 10  # surprising characters in the table
+CONTEXT = 16  # characters shown before each
+COLUMNS = 18  # columns for these on a terminal
+# upper limit in bits of each color: steps of cividis, whose brightness rises for color-blind readers too
 SCALE = [
     (1.0, "#ffffff on #00224e"),
     (2.0, "#ffffff on #35456c"),
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 
 def show(explained: Explanation) -> None:
-    """To stdout: on a terminal the text in colour and a table; without colour the table; else fields."""
+    """Print to stdout: on a terminal the text in color, if it has color, and a table; else fields."""
     rows, console = surprises(explained), stdout()
     if not sys.stdout.isatty():
         write("".join(fields(row) for row in rows))
@@ -57,7 +57,7 @@ def show(explained: Explanation) -> None:
 
 
 def surprises(explained: Explanation) -> list[Row]:
-    """The MOST surprising characters, the most surprising first."""
+    """Return the MOST surprising characters, the most surprising first."""
     characters, bits, guesses = explained.characters, explained.bits.tolist(), explained.guesses
     rows = []
     for at in sorted(range(1, len(bits)), key=lambda at: -bits[at])[:MOST]:
@@ -68,7 +68,7 @@ def surprises(explained: Explanation) -> list[Row]:
 
 
 def fields(row: Row) -> str:
-    """A line for a pipe: line, column, bits, what stood before, the character, then guesses and chances."""
+    """Return a line for a pipe: line, column, bits, text before, character, guesses with probabilities."""
     guesses = [cell for guess, chance in row.guesses for cell in (field(guess), f"{chance:.6f}")]
     before = "".join(map(field, row.before))
     return (
@@ -78,7 +78,7 @@ def fields(row: Row) -> str:
 
 
 def table(rows: list[Row], legible: list[str], bold: str) -> Table:
-    """The rows for a person; legible: the text; bold: the style of what matters, or none."""
+    """Return the table for a terminal.  legible: the text's characters.  bold: a style, or nothing."""
     result = Table(box=None, header_style=bold, pad_edge=False)
     for name in ("line", "column", "bits", "after"):
         result.add_column(name, justify="right", no_wrap=True)
@@ -93,7 +93,7 @@ def table(rows: list[Row], legible: list[str], bold: str) -> Table:
 
 
 def ending(characters: list[str]) -> str:
-    """As many of the last as fit into COLUMNS."""
+    """Return as many of the last characters as fit into COLUMNS."""
     fitting = ""
     for character in reversed(characters):
         longer = shown(character) + fitting
@@ -104,16 +104,17 @@ def ending(characters: list[str]) -> str:
 
 
 def shown(text: str) -> str:
-    """Escaped, and with spaces that can be seen."""
+    """Return a text with escapes and visible spaces."""
     return visible(text).replace(" ", "\u2423")
 
 
 def style(bits: float) -> str:
+    """Return the color of a surprise."""
     return next((style for limit, style in SCALE if bits < limit), "")
 
 
 def coloured(explained: Explanation) -> Text:
-    """The text; a line end is marked, so that it has a colour too."""
+    """Return the text in color; line ends are marked, so that they have a color too."""
     text = Text()
     pairs = zip(explained.legible, map(style, explained.bits.tolist()), strict=True)
     for name, group in groupby(pairs, key=lambda pair: pair[1]):
@@ -123,7 +124,7 @@ def coloured(explained: Explanation) -> Text:
 
 
 def legend() -> Text:
-    """What the colours mean."""
+    """Return the meaning of the colors."""
     text, low = Text("bits "), "0"
     for limit, name in SCALE:
         text.append(f" {low}-{limit:g} " if limit < float("inf") else f" {low} and more ", style=name)

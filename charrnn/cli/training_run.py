@@ -1,4 +1,4 @@
-"""A training run as the command line does it: set up, locked, logged, shown, and stopped by signals."""
+"""A training run on the command line: set up, locked, logged, displayed and stopped by signals."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: Ranks) -> int:
-    """Train, log and show it; the exit code."""
+    """Run the training, with its log and display.  Returns the exit code."""
     from ..training.run_lock import output
     from .console import note
     from .display import display
     from .stop_signals import Stopper
 
-    first = not ranks.rank  # who alone writes
+    first = not ranks.rank  # only rank 0 writes
     quiet = quiet or not first
-    cells.find(request.model.cell)  # before a text is read that may be long
+    cells.find(request.model.cell)  # fails before a long text is read
     trainer = _trainer(request, command, quiet, ranks)
     note(trainer.team.note, quiet)
     for folder in {request.out.parent, log.parent} if first else ():
         make_folder(folder)
 
     def forget() -> None:
-        """Nothing was trained: the same command is to find no results of an older run."""
+        """Remove the log of a run stopped before training, so that the same command may be given again."""
         if first and not request.resume and log != STDIO and log.is_file():
             log.unlink()
 
@@ -51,7 +51,7 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
         ):
             for text in sorted({lacking, record.lacking if isinstance(record, JsonLog) else ""}):
                 note(text, quiet)
-            stopper.training = not first  # while kernels compile, rank 0 decides
+            stopper.training = not first  # until kernels are compiled, only rank 0 may exit
             for event in trainer.run():
                 stopper.training |= isinstance(event, Compiled)
                 record(event)
@@ -62,7 +62,7 @@ def train(request: Request, log: Path, command: list[str], quiet: bool, ranks: R
 
 
 def _trainer(request: Request, command: list[str], quiet: bool, ranks: Ranks) -> Trainer:
-    """Everything read and set up; rank 0 gives the others their part."""
+    """Read and set up everything; rank 0 sends the others their part."""
     from ..training.trainer import Trainer
 
     if ranks.rank:
@@ -70,7 +70,7 @@ def _trainer(request: Request, command: list[str], quiet: bool, ranks: Ranks) ->
     from ..training.setup import prepare
     from .console import explain_compiling, note
 
-    with explain_compiling(quiet):  # to see how fast the machine is
+    with explain_compiling(quiet):  # prepare may time some steps
         setup = prepare(request)
     for text in setup.notes:
         note(text, quiet)
@@ -84,7 +84,10 @@ def _trainer(request: Request, command: list[str], quiet: bool, ranks: Ranks) ->
 
 
 def _nothing_left(trainer: Trainer, quiet: bool) -> bool:
-    """Whether no step is left, which is said; to run then makes up for an evaluation that a kill took."""
+    """Return whether no step is left, and print a note if so.
+
+    The run then only repeats an evaluation that a kill may have cut short.
+    """
     from ..training.resume import FALLING
     from .console import note
 
@@ -94,10 +97,10 @@ def _nothing_left(trainer: Trainer, quiet: bool) -> bool:
     step, total = trainer.progress.step, trainer.plan.total_steps
     done = "its time is up" if reason == "time" else f"{step:,} of {total:,} steps are done"
     more = {"epochs": "--epochs", "steps": "--max-steps", "time": "--max-time"}[reason]
-    anew = ", with a learning rate that begins anew" * (trainer.config.lr_schedule in FALLING)
-    note(f"nothing left to do: {done}; to go on{anew}, raise {more}", quiet)
+    anew = " with a new learning-rate schedule" * (trainer.config.lr_schedule in FALLING)
+    note(f"nothing left to do: {done}; raise {more} to continue{anew}", quiet)
     return True
 
 
 def _ignore(event: Event) -> None:
-    """Rank 0 records it."""
+    """Do nothing: rank 0 keeps the log."""

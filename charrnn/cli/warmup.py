@@ -12,14 +12,16 @@ from .options import option
 
 
 def warmup(
-    cell: Annotated[str, option("Model", "The cell, or all.", choices=["all", *cells.names()])] = "all",
-    dtype: Annotated[str, option("Model", "Of the arithmetic.", choices=DTYPES)] = "float32",
-    attention: Annotated[bool, option("Model", "Also models with attention.", "--attention")] = False,
-    quiet: Annotated[bool, option("Output", "No notes on stderr.", "--quiet", "-q")] = False,
+    cell: Annotated[
+        str, option("Model", "Cell to compile, or all.", choices=["all", *cells.names()])
+    ] = "all",
+    dtype: Annotated[str, option("Model", "Precision to compile for.", choices=DTYPES)] = "float32",
+    attention: Annotated[bool, option("Model", "Also compile models with attention.", "--attention")] = False,
+    quiet: Annotated[bool, option("Output", "Print no notes on stderr.", "--quiet", "-q")] = False,
 ) -> None:
-    """Compile ahead what everyday commands need: for images, classrooms and CI.
+    """Compile the kernels that everyday commands need ahead of time, for images, classrooms and CI.
 
-    What is compiled is kept in NUMBA_CACHE_DIR, or in the user's cache.
+    The compiled kernels are kept in NUMBA_CACHE_DIR, or in the user's cache folder.
 
     Example: charrnn warmup --cell gru
     """

@@ -1,4 +1,4 @@
-"""A checkpoint from arrays that come from elsewhere, checked as every stranger's file is."""
+"""Make a checkpoint from arrays of another program, checked like any untrusted file."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ FIRST = "weight_ih_l0"
 
 
 def read(path: Path, vocab: Path | None, cell: str | None) -> Checkpoint:
-    """A model from a .safetensors or .npz file, whose arrays have PyTorch's names.
+    """Import a model from a .safetensors or .npz file with the array names of PyTorch.
 
-    vocab: what the characters are, where the file does not say: a JSON list of them in the order of ids, or
-    a text, whose different characters are taken in order, as training does.
-    cell: for weights of one gate, which may be those of `rnn` or of `rnn_relu`.
-    Errors: CheckpointError, UsageError, CharrnnError without the library.
+    vocab: the characters, if the file lacks them: a JSON list in the order of ids, or a text whose different
+    characters are sorted, as in training.
+    cell: needed for weights with one gate, which may be those of `rnn` or `rnn_relu`.
+    Errors: CheckpointError; UsageError; CharrnnError without the safetensors library.
     """
     if path.suffix == ".safetensors":
         arrays, facts = safetensors_file.read(path)
@@ -48,15 +48,15 @@ def read(path: Path, vocab: Path | None, cell: str | None) -> Checkpoint:
     if characters is None and points is not None:
         characters = points.tolist()
     if characters is None:
-        raise UsageError(f"{path} does not say what its characters are", f"name them with {field('vocab')}")
+        raise UsageError(f"{path} does not list its characters", f"pass them with {field('vocab')}")
     try:
         return _made(_renamed(arrays), characters, said, cell or said.get("cell"))
     except (ValueError, LookupError, TypeError, ArithmeticError) as error:
-        raise CheckpointError(f"{path} is no model that charrnn knows: {error}") from None
+        raise CheckpointError(f"{path} is not a model that charrnn can import: {error}") from None
 
 
 def _said(path: Path, facts: Mapping[str, str]) -> dict[str, Any]:
-    """What our metadata says, if there is any."""
+    """Return what charrnn's metadata contain, if there are any."""
     try:
         said = {name: json.loads(facts[name]) for name in SAID if name in facts}
         if "config" in facts:
@@ -67,13 +67,13 @@ def _said(path: Path, facts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _of_meta(path: Path, meta: Array | None) -> dict[str, Any]:
-    """The same of a checkpoint's arrays, which may have been changed by NumPy."""
+    """Return the same for the arrays of a checkpoint, which NumPy may have changed."""
     if meta is None:
         return {}
     try:
         facts = parse(meta.tobytes())
     except (ValueError, NewerFormat, RecursionError) as error:
-        raise CheckpointError(f"{path} has a meta that cannot be read: {error}") from None
+        raise CheckpointError(f"{path} has metadata that cannot be read: {error}") from None
     documents = facts.get("training", {}).get("documents", "")
     return {"level": facts.get("level", "char"), "cell": facts["model"].get("cell"), "documents": documents}
 
@@ -88,15 +88,15 @@ def _characters(vocab: Path) -> list[int]:
         return [ord(character) for character in characters]
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
-            f"{field('vocab')} {vocab} is no list of characters: {error}", 'write for example ["a", "b"]'
+            f"{field('vocab')} {vocab} is not a list of characters: {error}", 'write for example ["a", "b"]'
         ) from None
 
 
 def _renamed(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Under our names: what a network's parts are called is its author's choice, but not those of nn.LSTM."""
+    """Return the arrays under charrnn's names: layers have any name, but parameters those of nn.LSTM."""
     firsts = [name for name in arrays if name.endswith(FIRST)]
     if len(firsts) != 1:
-        raise ValueError(f"{len(firsts)} arrays end in {FIRST}, of one recurrent network")
+        raise ValueError(f"{len(firsts)} arrays end in {FIRST}, but it must be exactly one")
     prefix = firsts[0].removesuffix(FIRST)
     inner = {name.removeprefix(prefix): name for name in arrays if name.startswith(prefix)}
     recurrent = {
@@ -104,7 +104,7 @@ def _renamed(arrays: Mapping[str, Array]) -> dict[str, Array]:
     }
     if odd := [name for name in inner if name.endswith("_reverse") or (prefix and name not in recurrent)]:
         raise ValueError(
-            f"{inner[min(odd)]} is none of a network that reads in one direction, without projections"
+            f"{inner[min(odd)]} does not belong to a network that reads in one direction, without projections"
         )
     renamed = {f"rnn.{name}": arrays[inner[name]] for name in recurrent}
     rest = {name: array for name, array in arrays.items() if name not in {inner[name] for name in recurrent}}
@@ -115,16 +115,16 @@ def _renamed(arrays: Mapping[str, Array]) -> dict[str, Array]:
         if kind == "weight" and f"{part}.bias" in rest:
             if "out.weight" in renamed:
                 raise ValueError(
-                    "two layers have weight and bias: charrnn has one, which gives the characters"
+                    "two layers have weight and bias, but a charrnn model has only one, its output layer"
                 )
             renamed |= {"out.weight": rest.pop(name), "out.bias": rest.pop(f"{part}.bias")}
     for name in sorted(rest):
         if rest[name].ndim == 2 and rest[name].shape[1] == inputs and "embed.weight" not in renamed:
             renamed["embed.weight"] = rest.pop(name)
     if rest:
-        raise ValueError(f"{', '.join(sorted(rest)[:3])} has no place in a model of charrnn")
+        raise ValueError(f"{', '.join(sorted(rest)[:3])} has no place in a charrnn model")
     if "out.weight" not in renamed:
-        raise ValueError("there is no layer with weight and bias that gives the characters")
+        raise ValueError("there is no output layer, with weight and bias")
     return renamed
 
 
@@ -134,12 +134,12 @@ def _made(
     h = arrays["rnn.weight_hh_l0"].shape[1]
     gates = arrays["rnn.weight_hh_l0"].shape[0] // h
     if not cell and gates == 1:
-        raise UsageError("one gate may be that of rnn or of rnn_relu", f"name the {field('cell')}")
+        raise UsageError("a network with one gate may be rnn or rnn_relu", f"set {field('cell')}")
     cell = cell or OF_GATES.get(gates)
     if cell not in cells.names():
-        raise ValueError(f"{gates} gates are those of no cell")
+        raise ValueError(f"no cell has {gates} gates")
     layers = sum(name.startswith("rnn.weight_hh_l") for name in arrays)
-    for layer in range(layers):  # PyTorch's with bias=False has none
+    for layer in range(layers):  # modules with bias=False have none
         for kind in ("ih", "hh"):
             zero = np.zeros(len(arrays[f"rnn.weight_hh_l{layer}"]), arrays["out.weight"].dtype)
             arrays.setdefault(f"rnn.bias_{kind}_l{layer}", zero)
@@ -164,7 +164,7 @@ def _made(
 
 
 def _vocabulary(characters: list[int], level: str) -> tuple[Vocabulary, Ids]:
-    """Sorted, and where each of its characters stood before."""
+    """Return the sorted vocabulary, and the previous index of each of its characters."""
     if not characters or not all(isinstance(c, int) and 0 <= c < 0x110000 for c in characters):
         raise ValueError("its vocabulary is not a list of characters")
     points = np.array(characters, np.uint32)

@@ -1,9 +1,9 @@
-"""ONNX: the network as a graph that reads a chunk of any length and carries its state from chunk to chunk.
+"""Export to ONNX: a graph that reads a chunk of any length and passes its state on to the next.
 
     ids (T, B), h (L, B, H), c (L, B, H) for an LSTM  ->  logits (T, B, V), next_h, next_c
 
-With attention also past_keys and past_values (B, W - 1, A), and steps_carried (B, 1), how many of them there
-are; all are 0 at a text's start.  All in float32.
+With attention also past_keys and past_values (B, W - 1, A) and steps_carried (B, 1), how many of these steps
+are valid; all are 0 at the start of a text.  All in float32.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from ..model.pytorch import export
 from .safetensors_file import NEEDS, facts
 
 OPSET = 17
-# ONNX's operator of a cell, its gates in ONNX's order as places in ours, and its attributes
+# of each cell: the ONNX operator, our indices of the gates in ONNX's order, and attributes
 CELLS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "rnn": ("RNN", (0,), {"activations": ["Tanh"]}),
     "rnn_relu": ("RNN", (0,), {"activations": ["Relu"]}),
     "lstm": ("LSTM", (0, 3, 1, 2), {}),  # i o f g
     "gru": ("GRU", (1, 0, 2), {"linear_before_reset": 1}),  # z r n
 }
-FAR = -1e30  # in the place of a step outside the window: e^FAR is 0
+FAR = -1e30  # the score of a step outside the window: e^FAR is 0
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Errors: CharrnnError for a cell that ONNX lacks, and without the library; OSError."""
+    """Write a model as ONNX.  Errors: CharrnnError for a cell that ONNX lacks, or without onnx; OSError."""
     try:
         import onnx
     except ImportError:
-        raise CharrnnError("ONNX files need a library that is not installed", NEEDS) from None
+        raise CharrnnError("writing ONNX files needs the onnx library", NEEDS) from None
     from ..system.atomic import replacing
     from ..version import __version__
 
     config = checkpoint.network.config
     if config.cell not in CELLS:
-        raise CharrnnError(f"ONNX has no cell {config.cell}", f"it has {', '.join(CELLS)}")
+        raise CharrnnError(f"ONNX has no {config.cell} cell", f"it has {', '.join(CELLS)}")
     graph = _Graph(onnx, checkpoint)
     made = onnx.helper.make_model(
         graph.made(),
@@ -57,12 +57,12 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 class _Graph:
-    """Nodes, constants, inputs and outputs, gathered."""
+    """The nodes, constants, inputs and outputs of a graph under construction."""
 
     def __init__(self, onnx: Any, checkpoint: Checkpoint):
         network = checkpoint.network
         self.onnx, self.layout = onnx, network.layout
-        self.type = np.dtype(np.float32)  # in which onnxruntime has recurrent networks
+        self.type = np.dtype(np.float32)  # the type of onnxruntime's recurrent operators
         self.number = onnx.TensorProto.FLOAT
         self.arrays = {
             name: array.astype(self.type) for name, array in export(network.layout, network.flat).items()
@@ -101,7 +101,7 @@ class _Graph:
         )
 
     def __call__(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """A node; the names of what it gives."""
+        """Add a node; return the names of its outputs."""
         names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, names, **attributes))
         return names[0] if outputs == 1 else names
@@ -155,7 +155,7 @@ class _Graph:
         return self("Squeeze", y, self._whole([1])), dict(zip(before, after, strict=True))
 
     def _attended(self, top: str) -> str:
-        """What attention adds to the logits, as kernels/attention.py (1)-(4); x (T, B, H)."""
+        """Return what attention adds to the logits: (1)-(4) of kernels/attention.py; top (T, B, H)."""
         config = self.layout.config
         window, size = config.attention, config.attention_size
         past = {name: self._input(name, ("B", window - 1, size)) for name in ("past_keys", "past_values")}
@@ -178,7 +178,7 @@ class _Graph:
             self("GreaterOrEqual", lag, self._whole(0)),
             self("Less", lag, self._whole(window)),
         )  # (T, M + T)
-        first = self("Sub", self._float(window - 1), carried)  # (B, 1): the oldest step there is
+        first = self("Sub", self._float(window - 1), carried)  # (B, 1): the oldest valid step
         there = self("GreaterOrEqual", self("Cast", s, to=self.number), first)  # (B, M + T)
         seen = self("And", inside, self("Unsqueeze", there, self._whole([1])))  # (B, T, M + T)
         near = self("Clip", lag, self._whole(0), self._whole(window - 1))

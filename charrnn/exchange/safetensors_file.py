@@ -1,4 +1,4 @@
-"""safetensors: arrays under PyTorch's names, with configuration and vocabulary in the metadata."""
+"""Read and write safetensors: arrays under PyTorch's names, configuration and vocabulary as metadata."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..checkpoint.checkpoint import Checkpoint
 from ..errors import CharrnnError, CheckpointError
 from ..model.pytorch import export
 
-NEEDS = 'pip install "charrnn[export]"'
+NEEDS = 'install it with pip install "charrnn[export]"'
 
 
 def facts(checkpoint: Checkpoint) -> dict[str, str]:
-    """What another program must know beside the arrays, each as JSON."""
+    """Return what another program needs besides the arrays, each as JSON."""
     vocabulary = checkpoint.vocabulary
     return {
         "config": json.dumps(asdict(checkpoint.network.config)),
@@ -28,11 +28,11 @@ def facts(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Errors: CharrnnError without the library; OSError."""
+    """Write a model as safetensors.  Errors: CharrnnError without the library; OSError."""
     try:
         from safetensors.numpy import save
     except ImportError:
-        raise CharrnnError("safetensors files need a library that is not installed", NEEDS) from None
+        raise CharrnnError("safetensors files need the safetensors library", NEEDS) from None
     from ..system.atomic import replacing
 
     network = checkpoint.network
@@ -42,14 +42,14 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Arrays by name, half precision as float32, and the metadata.
+    """Return arrays by name, with half precision widened to float32, and the metadata.
 
-    Errors: CheckpointError for what is no such file; CharrnnError without the library.
+    Errors: CheckpointError for another kind of file; CharrnnError without the library.
     """
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
-        raise CharrnnError("safetensors files need a library that is not installed", NEEDS) from None
+        raise CharrnnError("safetensors files need the safetensors library", NEEDS) from None
     try:
         with safe_open(path, framework="numpy") as file:
             names = list(file.keys())

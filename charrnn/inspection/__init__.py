@@ -1,1 +1,1 @@
-"""Looking inside: gradients checked, units, gates and attention explained."""
+"""Look inside a model: check its gradients, explain its units, gates and attention."""

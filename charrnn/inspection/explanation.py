@@ -1,4 +1,4 @@
-"""What a model does at each character of a text: its guesses, what its units track, how far it reaches."""
+"""What a model does at each character of a text: its guesses, its units, how far its gradient reaches."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ from .unit_signals import Trace, trace
 LONGEST = 20_000  # characters
 DOT = "\u00b7"
 TOP = 5  # guesses for each character
-BEST = 5  # units for each thing they track
-LAGS, POSITIONS = 100, 20  # of the gradient over lag
-LAG_TEXT = 2000  # characters that it is averaged over, so that large networks do not take minutes
+BEST = 5  # units for each feature in the ranking
+LAGS, POSITIONS = 100, 20  # for the gradient over lag
+LAG_TEXT = 2000  # characters to average over, so that large networks do not take minutes
 UNTRAINED = ("rnn", "gru", "lstm")
 
 
 class Reading(NamedTuple):
-    """A text of n characters that a model knows."""
+    """A text of n characters, all in the model's vocabulary."""
 
     ids: Ids  # (n,)
-    places: Ids  # (n, 2) the line and column of each in its file, from 1
-    skipped: int  # characters that the model never saw, which were left out
+    places: Ids  # (n, 2) line and column of each character in its file, from 1
+    skipped: int  # characters left out because the model does not have them
 
 
 class Tracked(NamedTuple):
-    """A unit that goes along with something that can be named."""
+    """A unit that correlates with a feature of the text."""
 
     layer: int  # counted from 1
-    signal: str  # h or c; what `ranking` was asked for
+    signal: str  # h or c, or the signal passed to `ranking`
     unit: int  # counted from 0
     tracks: str
-    score: float  # the size of their correlation
-    sign: int  # -1: the unit is low where the thing is high
+    score: float  # absolute value of their correlation
+    sign: int  # -1: the unit is low where the feature is high
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A text of n characters as a model read it."""
+    """What a model did while it read a text of n characters."""
 
     name: str
     checkpoint: Checkpoint
@@ -66,17 +66,17 @@ class Explanation:
 
     @property
     def bits(self) -> NDArray[np.float64]:
-        """-log2 p of each character (n,), NaN for the first, which nothing precedes."""
+        """-log2 p of each character (n,); NaN for the first, which nothing precedes."""
         return bits(self.trace.nats)
 
     @property
     def characters(self) -> list[str]:
-        """The text; bytes beyond ASCII, of a model of bytes, as lone surrogates."""
+        """The text as characters; for a byte model, as bytes, with lone surrogates beyond ASCII."""
         return self._spelled(self.ids)
 
     @property
     def legible(self) -> list[str]:
-        """As `characters`, but bytes that are one character as it, at the first, and dots at the others."""
+        """Like `characters`, but shows a character of several bytes at its first, and dots at the others."""
         if self.checkpoint.vocabulary.level == "char":
             return self.characters
         whole = self.checkpoint.vocabulary.decode(self.ids)
@@ -88,14 +88,14 @@ class Explanation:
 
     @property
     def guesses(self) -> list[list[tuple[str, float]]]:
-        """What the model expected in each place, likeliest first, with its chance; nothing in the first."""
+        """The guesses for each character and their probabilities, most likely first; [] for the first."""
         ids, chances = self.trace.guesses, self.trace.chances
         pairs = zip(map(self._spelled, ids[1:]), chances[1:].tolist(), strict=True)
         return [[], *(list(zip(*pair, strict=True)) for pair in pairs)]
 
     @property
     def summary(self) -> str:
-        """The model in a few words."""
+        """A short description of the model."""
         network = self.checkpoint.network
         config = network.config
         looks = f", attention over {config.attention}" if config.attention else ""
@@ -103,10 +103,10 @@ class Explanation:
         return f"{config.cell}, {size}"
 
     def ranking(self, signal: str = "") -> list[Tracked]:
-        """For each thing that can be named, the BEST units of all layers; best first (see text_features.py).
+        """Return the BEST units of all layers for each feature, best first (see text_features.py).
 
-        signal: h, or another that the cell has; by default all that it carries, an lstm's h and c.
-        Errors: UsageError.
+        signal: h or another signal of the cell; by default all that the cell carries (an LSTM's h and c).
+        Errors: UsageError for an unknown signal.
         """
         there = [*dict.fromkeys(each.name for each in self.trace.signals)]
         if signal and signal not in there:
@@ -124,9 +124,9 @@ class Explanation:
         return sorted(found, key=lambda tracked: -tracked.score)
 
     def untrained(self) -> dict[str, float]:
-        """The best score for each thing of a network of the same sizes that has learned nothing.
+        """Return the best score for each feature of an untrained network of the same size.
 
-        Cost: as `explain`.
+        Cost: the same as `explain`.
         """
         network = self.checkpoint.network
         fresh = replace(self.checkpoint, network=Network(network.config, network.vocab_size, seed=0))
@@ -136,9 +136,9 @@ class Explanation:
         return best
 
     def lags(self) -> dict[str, NDArray[np.float64]]:
-        """Norms of the gradient by the output of the top layer 0, 1, 2 ... steps back.
+        """Return norms of the gradient with respect to the top layer's output 0, 1, 2 ... steps back.
 
-        Of the networks that `compared` gives.
+        There is an array for each network from `compared`.
         """
         text = self.ids[:LAG_TEXT]
         lags = min(LAGS, len(text) - 2)
@@ -156,9 +156,9 @@ def read(
     errors: str = "strict",
     notes: Notes | None = None,
 ) -> Reading:
-    """A file (- is stdin) that a model is to explain.  errors, notes: see text/files.py.
+    """Read a file (- is stdin) to explain.  errors, notes: see text/files.py.
 
-    Errors: TextError, as corpus.encode, and for a text too long to explain, whose end is not read.
+    Errors: TextError as in corpus.encode, and for a text that is too long, whose end is not read.
     """
     parts, newlines, indices = list[Ids](), list[Ids](), list[Ids]()
     vocabulary, total, count = checkpoint.vocabulary, 0, 0
@@ -176,7 +176,7 @@ def read(
 
 
 def compile_kernels(checkpoint: Checkpoint, page: bool) -> None:
-    """Run every kernel once; page: those of a page too."""
+    """Run every kernel once.  page: also those for a page."""
     config = checkpoint.network.config
     with helped(_calls, config, page):
         compile_from_the_end(_calls, config, page)
@@ -186,20 +186,20 @@ def compile_kernels(checkpoint: Checkpoint, page: bool) -> None:
 
 
 def _calls(config: ModelConfig, page: bool) -> list[Callable[[], object]]:
-    """See kernels/helpers.py."""
+    """Return calls that compile the kernels; see kernels/helpers.py."""
     model = Checkpoint(
         Network(replace(config, hidden_size=1, num_layers=1, embed_size=0), 1), Vocabulary.of("a"), {}
     )
     text = np.zeros(2, np.int64)
     networks = compared(model.network).values() if page else ()
-    # those of this model's cell, which have most in common with it, last: where this process begins
+    # this model's cell last, where this process starts: it shares most kernels with the model
     ordered = sorted(networks, key=lambda network: network.config.cell == config.cell)
     lags = [partial(gradient_over_lag, each, text, 0, 1) for each in ordered]
     return [*lags, partial(explain, model, text)]
 
 
 def compared(network: Network) -> dict[str, Network]:
-    """A model, and an untrained one of each cell, of the same sizes but without attention."""
+    """Return a model, and an untrained one of each cell, of the same size but without attention."""
     networks = {"this model": network}
     for cell in UNTRAINED:
         config = replace(network.config, cell=cell, attention=0)
@@ -208,10 +208,10 @@ def compared(network: Network) -> dict[str, Network]:
 
 
 def _refuse(count: int, level: str, name: str = "the text") -> None:
-    """Errors: TextError for a text too short or too long."""
+    """Raise a TextError for a text that is too short or too long."""
     unit = f"{symbol(level)}s"
     if count < 2:
-        raise TextError(f"{name} has {count} {unit} that the model knows", "explaining needs at least 2")
+        raise TextError(f"{name} has {count} {unit} that the model knows", "use a text with at least 2")
     if count > LONGEST:
         raise TextError(
             f"{name} has more than {LONGEST:,} {unit}",
@@ -222,10 +222,10 @@ def _refuse(count: int, level: str, name: str = "the text") -> None:
 def explain(
     checkpoint: Checkpoint, ids: Ids, name: str = "model", top: int = TOP, where: Ids | None = None
 ) -> Explanation:
-    """Read a text of 2 to LONGEST characters and keep what the model did; top: guesses for each of them.
+    """Read a text of 2 to LONGEST characters and record what the model does; top: guesses per character.
 
-    Shapes: ids (n,), of the checkpoint's vocabulary; where (n, 2) the line and column of each, by default
-    those in a text of them alone.
+    Shapes: ids (n,), in the checkpoint's vocabulary; where (n, 2) the line and column of each character, by
+    default counted in `ids`.
     Errors: TextError, UsageError, and CharrnnError for numbers that overflow.  Cost: see unit_signals.py.
     """
     at_least("top", top, 1)

@@ -1,4 +1,4 @@
-"""The gradient of the kernels that train, against differences of their own loss."""
+"""Compare the gradient of the training kernels with finite differences of their loss."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..model.pytorch import named
 from ..model.shard import Shard
 from .tensor_elements import CARRIED, element
 
-LEVELS = 5  # of Richardson's extrapolation
-# smaller gradients are compared as if so large: differences carry noise of about 1e-13, or 1e-5
+LEVELS = 5  # levels of Richardson's extrapolation
+# errors of smaller gradients are relative to this, because differences have noise of 1e-13, or 1e-5
 FLOOR = {"float64": 1e-4, "float32": 1e-2}
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was found for one tensor, and its worst element."""
+    """The result for one tensor, with its worst element."""
 
     cell: str
     num_layers: int
     tensor: str
     elements: int
-    largest: float  # of |a - n| / max(|a| + |n|, FLOOR), infinite where one is not finite
+    largest: float  # error |a - n| / max(|a| + |n|, FLOOR); infinite if a or n is not finite
     passed: bool
-    index: tuple[int, ...]  # of the worst element
-    place: str  # what it is: its gate or block by the cell's name for it, its unit
+    index: tuple[int, ...]  # index of the worst element
+    place: str  # its gate or block, by the cell's name, and its unit
     analytic: float
     numeric: float
 
 
 def check(model: ModelConfig, config: GradcheckConfig) -> Iterator[Row]:
-    """Compare every element of every parameter and of the carried state, on random text and weights.
+    """Compare the gradient of every parameter and of the carried state, for random text and weights.
 
     The numerical gradient is Richardson's extrapolation of central differences
     d(e) = (f(x + e) - f(x - e)) / 2e at e = eps, eps/2 .. eps/16, with an error of O(eps^10).
@@ -67,14 +67,14 @@ def check(model: ModelConfig, config: GradcheckConfig) -> Iterator[Row]:
 
 
 def extrapolate(differences: list[float]) -> float:
-    """The limit for e -> 0 of central differences at e, e/2, e/4 ...: their errors have e^2, e^4, e^6 ..."""
+    """Extrapolate central differences at e, e/2, e/4 ... to e -> 0; their errors have terms e^2, e^4, ..."""
     for order in range(1, len(differences)):
         differences = [(4**order * b - a) / (4**order - 1) for a, b in pairwise(differences)]
     return differences[0]
 
 
 class Problem:
-    """A small network, a text with repeated characters, a carried state that is not 0, fixed dropout."""
+    """A small network, a text with repeated characters, a nonzero carried state, fixed dropout masks."""
 
     def __init__(self, model: ModelConfig, config: GradcheckConfig):
         rng = np.random.default_rng(config.seed)
@@ -86,13 +86,13 @@ class Problem:
         self.inputs, self.targets = text[:, :-1], text[:, 1:]
         self.shard = Shard(self.network, config.batch_size, config.seq_len, dropout=True)
         self.state: Array = rng.uniform(-0.8, 0.8, self.shard.carried.shape).astype(model.storage)
-        if model.attention:  # sequence b has b steps less than there is room for
+        if model.attention:  # sequence b carries b steps less than fit
             carried = self.network.layout.carried_views(self.state)["steps_carried"]
             carried[:, 0] = np.maximum(0, model.attention - 1 - np.arange(config.batch_size))
         self.key = int(rng.integers(1 << 63))
 
     def gradient(self) -> tuple[Array, Array]:
-        """Analytic gradients of the parameters (Layout.size,) and of what is carried, as `state`."""
+        """Return analytic gradients of the parameters (Layout.size,) and of the carried `state`."""
         self._set()
         grad = np.zeros_like(self.network.flat)
         views, scale = self.network.layout.views(grad), 1 / self.inputs.size
@@ -100,7 +100,7 @@ class Problem:
         return grad, self.shard.carried_gradient(self.inputs.shape[1])
 
     def loss(self) -> float:
-        """Nats per character, by the forward pass that trains."""
+        """Return nats per character from the forward pass of training."""
         self._set()
         return self.shard.loss(self.inputs, self.targets, self.key) / self.inputs.size
 
@@ -109,7 +109,7 @@ class Problem:
         self.shard.carried = self.state
 
     def tensors(self) -> Iterator[tuple[str, Array, Array]]:
-        """(name, values, analytic gradient) of all there is to check; changed values change the loss."""
+        """Yield (name, values, analytic gradient) of each tensor to check; `values` are views."""
         grad, dstate = self.gradient()
         layout = self.network.layout
         for (name, values), analytic in zip(
@@ -122,7 +122,7 @@ class Problem:
                 yield name, carried[part], gradients[part]
 
     def numeric(self, values: Array, eps: float) -> Array:
-        """The gradient of `loss` by each element of `values`, which are left as they were."""
+        """Return the numerical gradient of `loss` for each element of `values`, which are restored."""
         result = np.zeros(values.shape)
         for index in np.ndindex(values.shape):
             e = self._within_corners(values, index, eps)
@@ -130,7 +130,7 @@ class Problem:
         return result
 
     def _within_corners(self, values: Array, index: tuple[int, ...], eps: float) -> float:
-        """eps, halved until no unit with a corner is on at one end of the difference and off at the other."""
+        """Halve eps until no unit with a corner is on at one end of the difference and off at the other."""
         if not self.network.cell.corners:
             return eps
         units = self.shard.work(self.inputs.shape[1]).s[:, 0]

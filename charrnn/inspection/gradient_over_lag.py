@@ -1,4 +1,4 @@
-"""How far back the loss of one character reaches: the norm of its gradient by the states before it."""
+"""How far back one character's loss reaches: the norm of its gradient with respect to earlier states."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from ..model.network import Network
 from ..model.shard import Shard
 from ..scoring.reader import CHUNK
 
-BATCH = 20  # positions at a time: 80 MB for 2 x 512 units and 100 lags
+BATCH = 20  # positions at a time; takes 80 MB for 2 x 512 units and 100 lags
 
 
 class GradientOverLag(NamedTuple):
-    """Norms by lag (K + 1,), each a mean over positions; nats per unit of h, or of the state."""
+    """Norms by lag (K + 1,), averaged over positions, in nats per unit of h or of the state."""
 
     output: NDArray[np.float64]  # of d loss[t] / d h[t - k], h the output of the top layer
-    state: NDArray[np.float64]  # of d loss[t] / d s[t - k], s all that all layers carry (an lstm's c too)
+    state: NDArray[np.float64]  # of d loss[t] / d s[t - k], s the state of all layers (with an LSTM's c)
 
 
 def gradient_over_lag(network: Network, ids: Ids, lags: int = 100, positions: int = 100) -> GradientOverLag:
-    """For k = 0 .. lags, the norm of d loss[t] / d s[t - k], averaged over positions t spread over the text.
+    """Return the norm of d loss[t] / d s[t - k] for k = 0 .. lags, averaged over positions t in the text.
 
-    loss[t] = -ln p of the character after position t. The states s[t - k] of all layers are taken as they
-    stand between two steps, each an independent variable: all that later steps and the softmax read of
-    them counts, so with attention also the key and value made of h[t - k]. For one layer of rnn or gru
-    without attention, `output` and `state` are equal; for k = 0 they always are.
-    Computed in float64, without dropout: norms of 1e-100 are still right. t is at least `lags`; the text is
-    read from its start, from a zero state.  Fewer positions where the text has not so many.
+    loss[t] = -ln p of the character after position t. The states s[t - k] of all layers, between two steps,
+    are independent variables. Everything that later steps and the softmax read of them counts; with
+    attention, also the key and value made from h[t - k]. For one layer of rnn or gru without attention,
+    `output` and `state` are equal; for k = 0 they always are.
+    Computed in float64 without dropout, so that norms of 1e-100 are still correct. The text is read from its
+    start, from a zero state. The positions t are spread evenly, are at least `lags`, and are fewer in a short
+    text.
     Errors: TextError for a text of fewer than lags + 2 characters; UsageError; OverflowingModelError.
     Cost: reading the text, and a forward and a backward pass of lags + 1 steps for each position.
     Source: Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013, section 2.
@@ -44,9 +45,9 @@ def gradient_over_lag(network: Network, ids: Ids, lags: int = 100, positions: in
     at_least("lags", lags, 0)
     at_least("positions", positions, 1)
     if len(ids) < lags + 2:
-        raise TextError(f"the text has {len(ids)} characters", f"{lags} lags need {lags + 2}")
+        raise TextError(f"the text has {len(ids)} characters", f"{lags} lags need at least {lags + 2}")
     if ids.max() >= network.vocab_size:
-        raise UsageError(f"an id is {ids.max()}", f"the model knows {network.vocab_size} characters")
+        raise UsageError(f"an id is {ids.max()}", f"use ids below {network.vocab_size}")
     exact = Network(
         replace(network.config, dtype="float64"), network.vocab_size, network.flat.astype(np.float64)
     )
@@ -60,9 +61,9 @@ def gradient_over_lag(network: Network, ids: Ids, lags: int = 100, positions: in
 
 
 def _windows(network: Network, ids: Ids, starts: Ids, steps: int) -> Iterator[model.Work]:
-    """The memory of a forward pass over ids[start : start + steps], BATCH starts at a time.
+    """Yield the memory of a forward pass over ids[start : start + steps], BATCH starts at a time.
 
-    Each begins with the state that reading the text up to it leaves.
+    Each window starts from the state after reading the text before it.
     """
     reader, at = Shard(network, 1, CHUNK), 0
     for first in range(0, len(starts), BATCH):
@@ -81,9 +82,9 @@ def _windows(network: Network, ids: Ids, starts: Ids, steps: int) -> Iterator[mo
 
 
 def _backward(network: Network, work: model.Work) -> Array:
-    """Norms (2, T, B) of the gradient of the last losses alone, by h and by s, from their own step backwards.
+    """Return norms (2, T, B) of the last loss's gradient with respect to h and s, from its step backward.
 
-    As model.backward and layer.backward, but for the weights' gradients: it keeps ds at each step instead.
+    Like model.backward and layer.backward, but it records ds at each step instead of weight gradients.
     """
     panels, cell = network.panels, network.cell
     dy, ds, steps = _by_output(network, work), work.ds_rows, len(work.s[0, 0]) - 1
@@ -107,7 +108,7 @@ def _backward(network: Network, work: model.Work) -> Array:
 
 
 def _by_output(network: Network, work: model.Work) -> Array:
-    """The gradient of the last losses by what softmax and attention read of the top layer (T*B, H)."""
+    """Return the last losses' gradient through softmax and attention by the top layer's output (T*B, H)."""
     w, batch = network.weights, work.ds_rows.shape[2]
     dy: Array = np.zeros_like(work.dy_rows)
     dlogits = work.logits[0, -batch:].copy()  # p, so far

@@ -1,4 +1,4 @@
-"""The page of `charrnn explain`: one file with its data, style and script, which loads nothing."""
+"""The page of `charrnn explain`: one file with data, style and script, which loads nothing else."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ SCRIPTS = ["colour.js", "plot.js", "text.js", "main.js"]
 
 
 def render(data: dict[str, Any]) -> str:
-    """The page that shows `data`, which page_data.py describes.
+    """Return the page that shows `data` from page_data.py.
 
-    Its policy lets the browser run this very script and style and load nothing; a stranger's text stays data.
+    Its policy allows only this script and style, by their digests, and loads nothing. Text from a stranger
+    therefore stays data.
     """
     style, script = _part("page.css"), "\n".join(map(_part, SCRIPTS))
     policy = (
@@ -37,11 +38,11 @@ def _hash(code: str) -> str:
 
 
 def _embedded(data: dict[str, Any]) -> str:
-    """JSON in ASCII; without "<", nothing in it can end or open an element."""
+    """Return JSON in ASCII; without "<", it cannot end or open an element."""
     lags = [lag | {"norms": [_finite(norm) for norm in lag["norms"]]} for lag in data["lags"]]
     return json.dumps(data | {"lags": lags}, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _finite(norm: float) -> float | None:
-    """Gradients that explode leave JSON's numbers."""
+    """Replace infinity and NaN, from exploding gradients, by None; JSON lacks them."""
     return norm if math.isfinite(norm) else None

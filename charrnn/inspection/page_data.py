@@ -1,4 +1,4 @@
-"""What a page shows of an explanation, ready for JSON; signals as bytes, small enough for a browser."""
+"""The data of an explanation's page, ready for JSON, with signals as bytes, small enough for a browser."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..system.terminal import visible
 from .explanation import Explanation, Tracked
 from .unit_signals import Signal, to_bytes
 
-LARGEST = 15_000_000  # characters of signals in a page, which browsers then open in about a second
+LARGEST = 15_000_000  # characters of signals in a page, which browsers open in about a second
 
 
 def data(explanation: Explanation) -> dict[str, Any]:
-    """All that a page shows of an explanation: see page.py."""
+    """Return all data that a page shows; see page.py."""
     ranking, trace, untrained = explanation.ranking(), explanation.trace, explanation.untrained()
     vocabulary = explanation.checkpoint.vocabulary
     signals, cut = _within(LARGEST, trace.signals, ranking)
-    summary = explanation.summary + (f"; of {' '.join(cut)} the ranked units alone" if cut else "")
+    summary = explanation.summary + (f"; only the ranked units of {', '.join(cut)}" if cut else "")
     looked, bits = trace.attention, explanation.bits
     return {
         "name": explanation.name,
@@ -51,9 +51,9 @@ def _shown(character: str) -> str:
 def _within(
     largest: int, signals: list[Signal], ranking: list[Tracked]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Signals for a page, and which of them, from the last name on, have ranked units alone, to be small.
+    """Return signals for a page, and the names of those with only ranked units, to limit the page's size.
 
-    Of h, the first, all units are there however many they are.
+    The last names are cut first. h, the first name, always has all units.
     """
     packed, cut, total = list[dict[str, Any]](), list[str](), 0
     for name in dict.fromkeys(signal.name for signal in signals):
@@ -68,7 +68,7 @@ def _within(
 
 
 def _packed(signal: Signal, units: list[int]) -> dict[str, Any]:
-    """Each unit has a range of its own; below 0 and above it the same, so that 0 is in the middle."""
+    """Pack units as bytes, each over its own range, which is symmetric about 0 for signed signals."""
     least = -1.0 if signal.values.min() < 0 else 0.0
     peaks = np.abs(signal.values[units]).max(axis=1).tolist()
     highs = [float(f"{peak:.4g}") or 1.0 for peak in peaks]

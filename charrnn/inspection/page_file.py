@@ -1,4 +1,4 @@
-"""The page of an explanation as a file."""
+"""Write the page of an explanation to a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from .page_data import data
 
 
 def write(explained: Explanation, out: Path, lacking: set[str] | None = None) -> int:
-    """The size in bytes.  lacking: gets what the file system cannot do.  Errors: OSError."""
+    """Write a page, and return its size in bytes.  lacking: receives what the file system cannot do.
+
+    Errors: OSError.
+    """
     page = render(data(explained)).encode()
     with replacing(out, set() if lacking is None else lacking) as file:
         file.write(page)

@@ -1,7 +1,7 @@
-"""Whether this machine computes the bits that every other does: digests of what small models learn and say.
+"""Check that this machine computes the same bits as others, by digests of small models' weights and output.
 
-Each case trains on sums for some hundred steps, samples, scores, and goes on with another text.
-`selftest.json` has the digests that must come out, whatever the processor and however many threads.
+Each case trains on sums for some hundred steps, samples, scores, and fine-tunes on another text.
+`selftest.json` holds the expected digests, for every processor and any number of threads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SHIPPED = Path(__file__).with_suffix(".json")
 MODEL = ModelConfig(hidden_size=24, num_layers=2, dropout=0.1)
 TRAIN = TrainConfig(batch_size=40, seq_len=16, epochs=1e9, max_steps=300, warmup=20, val_fraction=0.1)
 SAMPLE = SampleConfig(length=200, temp=0.8, top_p=0.95, prime="12+", seed=7)
-CASES = {  # each cell once, with an optimiser of its own
+CASES = {  # each cell, each with another optimizer
     "rnn": (
         replace(MODEL, cell="rnn", embed_size=8, attention=12),
         replace(TRAIN, optimizer="momentum", lr=0.05),
@@ -54,7 +54,7 @@ CASES = {  # each cell once, with an optimiser of its own
 
 @dataclass(frozen=True)
 class Digest:
-    """Of one thing that a case made."""
+    """The digest of one result of a case."""
 
     case: str
     of: str  # weights, fine-tuned weights, sample, scores, or dynamic scores
@@ -62,30 +62,30 @@ class Digest:
 
     @property
     def same(self) -> bool:
-        """As shipped."""
+        """Whether the digest equals the shipped one."""
         return shipped().get(self.case, {}).get(self.of) == self.sha256
 
 
 @cache
 def shipped() -> dict[str, dict[str, str]]:
-    """Digests by case and thing."""
+    """Return the shipped digests, by case and result."""
     digests: dict[str, dict[str, str]] = json.loads(SHIPPED.read_text(encoding="utf-8"))["digests"]
     return digests
 
 
 def machine() -> dict[str, Any]:
-    """What bits could depend on."""
+    """Return what the bits could depend on."""
     return VERSIONS | {"processor": platform.machine(), "vector_bytes": VECTOR_BYTES}
 
 
 def cases() -> list[str]:
-    """Those with digests for this processor: bfloat16 has them for vectors, not for a matrix unit."""
+    """Return the cases with digests for this processor; bfloat16 has none for a matrix unit."""
     vectors = HAS_BFLOAT16 and not HAS_AMX
     return [name for name, (model, _) in CASES.items() if model.dtype != "bfloat16" or vectors]
 
 
 def run(case: str, threads: int = 0) -> Iterator[Digest]:
-    """All of a case.  threads: 0 means every core."""
+    """Run a case and yield its digests.  threads: 0 means every core."""
     model, config = CASES[case]
     text, config = from_text(sums(0)), replace(config, threads=threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -118,6 +118,6 @@ def _digest(case: str, of: str, values: Any) -> Digest:
 
 
 def sums(start: int) -> str:
-    """Lines such as 12+7=19, from numbers that need no generator."""
+    """Return lines such as 12+7=19, made without a random generator."""
     pairs = ((7919 * k % 97, 104_729 * k % 89) for k in range(start, start + 4000))
     return "".join(f"{a}+{b}={a + b}\n" for a, b in pairs)

@@ -1,10 +1,10 @@
-"""What the elements of a tensor are, in words: gates, blocks and states by the cell's names for them."""
+"""Describe the elements of a tensor by the cell's names for its gates, blocks and states."""
 
 from __future__ import annotations
 
 from ..model.layout import Layout
 
-# what the axes of a tensor are that is no cell's; of queries, keys and values both are units
+# the axes of tensors outside the cell; those of queries, keys and values are both units
 AXES = {
     "embed.weight": ("character", "unit"),
     "attn.lag.bias": ("lag",),
@@ -12,12 +12,12 @@ AXES = {
     "out.weight": ("character", "unit"),
     "out.bias": ("character",),
 }
-# what is carried and has a gradient
+# carried values with a gradient
 CARRIED = {"state": "carried state", "past_keys": "carried keys", "past_values": "carried values"}
 
 
 def element(layout: Layout, name: str, index: tuple[int, ...]) -> str:
-    """What an element of `named`, or of what is carried, is: its gate or block, its unit, counted from 0."""
+    """Describe an element of `named` or of carried values by its gate or block and its unit, from 0."""
     cell, h = layout.cell, layout.config.hidden_size
     if name.startswith(("rnn.weight_ih", "rnn.weight_hh")):
         gate, unit = divmod(index[0], h)

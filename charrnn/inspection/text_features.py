@@ -1,6 +1,6 @@
-"""What a reader can name at each character of a text, as numbers; and how well units of a network track it.
+"""Features of a text at each character, as numbers, and how well a network's units track them.
 
-Everything is told as it stands once the character has been read, as a network's state is.
+A feature describes the text up to and including the current character, as a network's state does.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-LEAST = 20  # characters that a feature sets apart, or it is left out: fewer are matched by chance
+LEAST = 20  # omit a feature that sets fewer characters apart, which units match by chance
 CLOSES = {")": "(", "]": "[", "}": "{", ">": "<"}
-# < and > are brackets within a line alone, and no operators: not before a space, nor after one, - or =
+# < and > count only within a line, and not as operators: < before a space or =, > after a space, - or =
 BRACKETS = re.compile(r"[()\[\]{}]|<(?![\s=])|(?<![\s=-])>|\n")
-# a quotation ends within its paragraph, one in single quotes within its line; an apostrophe follows a letter
+# double quotes end within their paragraph, single quotes within their line; apostrophes follow letters
 SPANS = re.compile(
     r"""
     (?P<quotes>
@@ -34,15 +34,15 @@ SPANS = re.compile(
 
 
 def features(characters: list[str]) -> dict[str, Floats]:
-    """What can be named in a text, by name: each (n,), 0 or 1 or a count.
+    """Return the features of a text by name: arrays (n,) of 0 and 1, or of counts.
 
-    characters: strings of one character.  Cost: linear in the text.
+    characters: strings of one character.  Cost: linear in the text's length.
     """
     text = "".join(characters)
     at = np.arange(len(text))
     newline, blank = _where(text, "\n"), _where(text, " \t")
     letter, capital = (np.array([test(c) for c in text], bool) for test in (str.isalpha, str.isupper))
-    begun = _last(newline)  # the line end before each character's line, or the character's own
+    begun = _last(newline)  # the line end before each character's line, or the character itself
     leading = blank & (_last(~blank) == begun)
     quotes, comment = _spans(text)
     return {
@@ -58,13 +58,14 @@ def features(characters: list[str]) -> dict[str, Floats]:
 
 
 def correlations(units: NDArray[Any], told: dict[str, Floats]) -> dict[str, Floats]:
-    """Pearson's correlation of each unit with each feature, by the feature's name: (H,), from -1 to 1.
+    """Return Pearson's correlation of each unit with each feature, by the feature's name: (H,), from -1 to 1.
 
-    Shapes: units (H, n); each of `told` (n,). Its square is the share of a unit's variance that the feature
-    explains. For 0 and 1 it is the difference of the unit's two means, in standard deviations of the unit,
-    times sqrt(p (1 - p)) for a share p of ones: a unit that is right about a few places and
-    moves elsewhere too scores low, where the area under an ROC curve would call it perfect.
-    Features that set fewer than LEAST characters apart are left out; a unit that never moves has 0.
+    Shapes: units (H, n); each of `told` (n,).
+    The square is the share of a unit's variance that the feature explains. For a feature of 0 and 1, the
+    correlation is the difference of the unit's two means, in standard deviations of the unit, times
+    sqrt(p (1 - p)) for a share p of ones. A unit that is right in a few places but also moves elsewhere
+    therefore scores low, where the area under an ROC curve would call it perfect.
+    Features that set fewer than LEAST characters apart are omitted; a constant unit scores 0.
     """
     named = {name: values for name, values in told.items() if _tells(values)}
     if not named:
@@ -72,7 +73,7 @@ def correlations(units: NDArray[Any], told: dict[str, Floats]) -> dict[str, Floa
     y = np.stack([*named.values()])
     y = (y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)
     peaks = np.abs(units).max(axis=1, keepdims=True)
-    units = units / np.where(peaks > 0, peaks, 1)  # sums of the largest numbers would overflow
+    units = units / np.where(peaks > 0, peaks, 1)  # otherwise, sums of the largest numbers would overflow
     deviation = units.std(axis=1, dtype=np.float64)
     products = y.astype(units.dtype) @ units.T / units.shape[1]
     found = np.divide(products, deviation, out=np.zeros(products.shape), where=deviation > 1e-9)
@@ -89,19 +90,19 @@ def _where(text: str, characters: str) -> NDArray[np.bool_]:
 
 
 def _last(there: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each place the last one, itself included, where something is; -1 before the first."""
+    """Return for each place the last true place up to and including it; -1 before the first."""
     return np.maximum.accumulate(np.where(there, np.arange(len(there)), -1))
 
 
 def _since(there: NDArray[np.bool_], begun: NDArray[np.int64]) -> Floats:
-    """How many there are since each line began."""
+    """Return how many places are true since the start of each line."""
     counts = np.concatenate([[0], np.cumsum(there)])
     since: Floats = (counts[1:] - counts[begun + 1]).astype(float)
     return since
 
 
 def _spans(text: str) -> tuple[Floats, Floats]:
-    """1 inside quotes, from the opening one to before the closing one; 1 in comments with # or //."""
+    """Return two arrays: 1 inside quotes, with the opening but not the closing one; 1 in # or // comments."""
     quotes, comment = np.zeros(len(text)), np.zeros(len(text))
     for found in SPANS.finditer(text):
         start, end = found.span()
@@ -114,7 +115,7 @@ def _spans(text: str) -> tuple[Floats, Floats]:
 
 
 def _depth(text: str) -> Floats:
-    """How many brackets are open that will be closed; one without its partner does not count."""
+    """Return how many brackets are open and will be closed; unmatched brackets do not count."""
     change, waiting, kinds, line = np.zeros(len(text)), list[tuple[str, int]](), Counter[str](), 0
     for found in BRACKETS.finditer(text):
         bracket = found[0]
@@ -125,8 +126,8 @@ def _depth(text: str) -> Floats:
             kinds[bracket] += 1
         elif kinds[CLOSES[bracket]]:
             kind, start = "", 0
-            while kind != CLOSES[bracket]:  # brackets within that were never closed go too
+            while kind != CLOSES[bracket]:  # drop brackets in between that were never closed
                 kind, start = waiting.pop()
-                kinds[kind] -= kind != "<" or start >= line  # those of lines before are forgotten
+                kinds[kind] -= kind != "<" or start >= line  # < of earlier lines no longer counts
             change[start], change[found.start()] = 1, -1
     return np.cumsum(change)

@@ -1,4 +1,4 @@
-"""Reading a text and keeping what the kernels did at each character: guesses, states, gates, attention."""
+"""Read a text and record what the kernels do at each character: guesses, states, gates, attention."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from ..scoring.reader import CHUNK
 
 
 class Signal(NamedTuple):
-    """What the units of a layer do over a text."""
+    """The values of a layer's units over a text."""
 
     layer: int  # counted from 1
-    name: str  # h, c, or a gate by the cell's name for it
-    values: NDArray[np.float32]  # (H, n), each once its character has been read
+    name: str  # h, c, or the cell's name of a gate
+    values: NDArray[np.float32]  # (H, n), each after reading its character
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A text as a network read it, from a state of zero."""
+    """A network's record of reading a text from a state of zero."""
 
     nats: NDArray[np.float64]  # (n,) -ln p of each character; NaN for the first, which nothing precedes
-    guesses: Ids  # (n, top) ids of what was likeliest in its place; of the first, nothing that means anything
+    guesses: Ids  # (n, top) ids of the most likely characters in each place; meaningless for the first
     chances: Array  # (n, top) their probabilities
     signals: list[Signal]
-    attention: Array | None  # (n, window) bytes, 255 times the weight of the output 0, 1, 2 ... steps back
+    attention: Array | None  # (n, window) bytes: 255 times the weight of the output 0, 1, 2 ... steps back
 
 
 def trace(network: Network, ids: Ids, top: int) -> Trace:
-    """Read a text (n,), as one sequence, with the kernels that score and train.
+    """Read a text (n,) as one sequence, with the kernels that score and train.
 
     Errors: OverflowingModelError for a network whose states or losses overflow.
-    Cost: the forward pass of one sequence alone; memory for H values a signal, layer and character.
+    Cost: the forward pass of a single sequence; memory for H values per signal, layer and character.
     """
     network.pack(back=False)
     n, config, top = len(ids), network.config, min(top, network.vocab_size)
@@ -51,7 +51,7 @@ def trace(network: Network, ids: Ids, top: int) -> Trace:
     ]
     nats, guesses, chances = np.full(n + 1, np.nan), np.zeros((n + 1, top), np.int64), np.zeros((n + 1, top))
     attention = np.zeros((n, config.attention), np.uint8) if config.attention else None
-    following = np.append(ids[1:], ids[:1])  # the last is read too; what is said to follow it is not kept
+    following = np.append(ids[1:], ids[:1])  # the last character is read too, but its prediction is discarded
     for start in range(0, n, CHUNK):
         stop = min(start + CHUNK, n)
         after = slice(start + 1, stop + 1)
@@ -59,7 +59,7 @@ def trace(network: Network, ids: Ids, top: int) -> Trace:
         work = shard.work(stop - start)
         guesses[after], chances[after] = _likeliest(work.logits[0], top)
         for signal in signals:
-            with np.errstate(over="ignore"):  # told below
+            with np.errstate(over="ignore"):  # reported below
                 signal.values[:, start:stop] = _values(network, work, signal).T
             _refuse_overflow(signal.values[:, start:stop], start, f"{signal.name} of layer {signal.layer}")
         _refuse_overflow(nats[None, start + 1 : stop + 1], start, "the loss after it")
@@ -69,7 +69,7 @@ def trace(network: Network, ids: Ids, top: int) -> Trace:
 
 
 def _refuse_overflow(values: Array, start: int, what: str) -> None:
-    """Errors: OverflowingModelError if `values` (any, T), of characters from `start` on, are not finite."""
+    """Raise an OverflowingModelError if `values` (any, T), for characters from `start` on, are not finite."""
     finite = np.isfinite(values).all(axis=0)
     if not finite.all():
         at = start + int(finite.argmin()) + 1
@@ -77,13 +77,13 @@ def _refuse_overflow(values: Array, start: int, what: str) -> None:
 
 
 def to_bytes(values: Array, low: float, high: float) -> Array:
-    """Values from low to high as bytes from 0 to 255, rounded."""
+    """Scale values from low to high to bytes from 0 to 255, rounded."""
     scaled: Array = np.rint((values - low) * (255 / (high - low)))
     return scaled.clip(0, 255).astype(np.uint8)
 
 
 def _values(network: Network, work: model.Work, signal: Signal) -> Array:
-    """What a signal's units did in a chunk of one sequence (T, H)."""
+    """Return a signal's values in a chunk of one sequence (T, H)."""
     cell = network.cell
     if signal.name in cell.states:
         values: Array = work.s[signal.layer - 1, cell.states.index(signal.name), 1:]
@@ -93,7 +93,7 @@ def _values(network: Network, work: model.Work, signal: Signal) -> Array:
 
 
 def _likeliest(p: Array, top: int) -> tuple[Ids, Array]:
-    """The ids and probabilities (N, top) of the largest in each row, of equals the lower id first."""
+    """Return ids and probabilities (N, top) of the largest in each row; among equals, lower ids first."""
     ids = np.sort(np.argpartition(-p, top - 1, axis=1)[:, :top], axis=1)
     found = np.take_along_axis(p, ids, 1)
     order = np.argsort(-found, axis=1, kind="stable")
@@ -101,6 +101,6 @@ def _likeliest(p: Array, top: int) -> tuple[Ids, Array]:
 
 
 def _looked(share: Array, window: int) -> Array:
-    """Weights by lag, 0 the step itself, as bytes (T, window), of `share` (T, window - 1 + T)."""
+    """Return weights by lag (0 is the step itself) as bytes (T, window), from `share` (T, window - 1 + T)."""
     steps = np.arange(len(share))[:, None]
     return to_bytes(share[steps, steps + window - 1 - np.arange(window)], 0.0, 1.0)

@@ -1,1 +1,1 @@
-"""Everything compiled by Numba, apart from the equations of the cells."""
+"""All code that Numba compiles, except the equations of the cells."""

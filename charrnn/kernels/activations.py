@@ -1,4 +1,4 @@
-"""sigmoid, tanh and softmax with cross-entropy of vectors, written so that their loops vectorise."""
+"""Sigmoid, tanh, and softmax with cross-entropy over vectors, in loops that the compiler vectorizes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from .sums import largest, total
 
 @jit
 def sigmoid(x):
-    """x becomes 1 / (1 + e^-x), in place, for a contiguous vector."""
+    """Replace each element x of a contiguous vector by 1 / (1 + e^-x)."""
     for k in range(x.size):
         x[k] = elementary.sigmoid(x[k])
 
 
 @jit
 def tanh(x):
-    """x becomes tanh x, in place, for a contiguous vector."""
+    """Replace each element x of a contiguous vector by tanh x."""
     for k in range(x.size):
         x[k] = elementary.tanh(x[k])
 
 
 @jit
 def softmax_cross_entropy(logits, targets, nats):
-    """Each row of logits becomes its probabilities p; nats[row] = -ln p[target].
+    """Replace each row of logits by its probabilities p, and set nats[row] = -ln p[target].
 
     Shapes: logits (N, V); targets, nats (N,); nats is float64.
-    Subtracting the largest logit first changes nothing and keeps e^x from overflowing.
+    Subtracting the largest logit first leaves p the same and keeps e^x from overflowing.
     """
     for row in range(targets.size):
         p = logits[row]
@@ -46,7 +46,7 @@ def softmax_cross_entropy(logits, targets, nats):
 
 @jit
 def softmax_cross_entropy_backward(p, targets, scale):
-    """p becomes scale (p - onehot(target)): scale times the gradient of the sum of nats by the logits."""
+    """Replace p by scale (p - onehot(target)), the logits' gradient of scale times the sum of nats."""
     one, factor = p.dtype.type(1), p.dtype.type(scale)
     for row in range(targets.size):
         dlogits = p[row]

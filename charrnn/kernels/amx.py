@@ -1,12 +1,13 @@
-"""The product of pairs of bfloat16 by a processor's matrix unit: Intel's AMX.
+"""Matrix products of bfloat16 pairs on Intel's matrix unit, AMX.
 
-Eight registers, *tiles*, hold 16 rows of 64 bytes each. One instruction adds to 16 x 16 float32 the product
-of 16 rows of 16 pairs, read along k, by 16 pairs of rows: as `rows_of` and the panels hold them.
+Eight registers called *tiles* hold 16 rows of 64 bytes each. One instruction multiplies 16 rows of 16 pairs
+along k (the layout of `rows_of`) by 16 rows of pairs (the layout of the panels) and adds the product to
+16 x 16 float32.
 
     C00 C01  +=  A0  (B0 B1)        four tiles of C stay in registers while k runs
     C10 C11      A1
 
-Cost: 2 M N K flops, 16,384 an instruction, which takes 16 cycles; two loads of B serve 32 rows of A.
+Cost: 2 M N K flops. One instruction does 16,384 of them in 16 cycles; two loads of B serve 32 rows of A.
 Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18.
 """
 
@@ -21,14 +22,14 @@ from .emit import llvm
 from .jit import instruction, jit
 
 SIDE = 16  # rows of a tile, and 32-bit elements of a row
-AHEAD = 2 * SIDE  # rows of a panel that are fetched before they are loaded; they may lie in the next one
+AHEAD = 2 * SIDE  # how many panel rows ahead to prefetch; these may belong to the next panel
 C00, C01, C10, C11, A0, A1, B0, B1 = range(8)
 BYTE, SHORT, INDEX = ir.IntType(8), ir.IntType(16), ir.IntType(64)
 
 
 @jit
 def matmul_by_tiles(a, panels, c, accumulate):
-    """As `matmul.matmul`, of pairs; a (M, depth) has its rows in order, and whole tiles of them."""
+    """`matmul.matmul` for pairs; a (M, depth) is row-major, and depth fills whole tiles."""
     rows, columns = c.shape
     depth = a.shape[1]
     height_set = width_set = 0
@@ -47,7 +48,7 @@ def matmul_by_tiles(a, panels, c, accumulate):
 
 @jit
 def _block(a, panel, c, row, column, tall, wide, accumulate):
-    """Up to 32 x 32 elements of C, from `row` and `column`; tall, wide: more than 16."""
+    """Compute up to 32 x 32 elements of C from [row, column]; tall, wide: more than 16 rows, columns."""
     below, right = row + SIDE, column + SIDE
     zero(C00)
     zero(C01)
@@ -87,9 +88,9 @@ def _block(a, panel, c, row, column, tall, wide, accumulate):
 
 @instruction
 def configure(context: Any, height: Any, width: Any) -> Any:
-    """Set the tiles' shapes for a block of C of `height` rows and `width` columns, at most 32 each.
+    """Set the tiles' shapes for a block of C with `height` rows and `width` columns, at most 32 each.
 
-    Tiles of a half that the block does not reach are not used, and keep the full shape.
+    Tiles in a half that the block does not reach are unused and keep the full shape.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -103,7 +104,7 @@ def configure(context: Any, height: Any, width: Any) -> Any:
         tall, wide = halves(args[0]), halves(args[1])
         rows = [tall[0], tall[0], tall[1], tall[1], *tall, side, side]
         columns = [wide[0], wide[1], wide[0], wide[1], side, side, *wide]
-        # byte 0: palette 1; from byte 16: bytes of a row, 16 bits a tile; from byte 48: rows, 8 bits a tile
+        # byte 0: palette 1; from byte 16: bytes per row, 16 bits a tile; from byte 48: rows, 8 bits a tile
         table = cgutils.alloca_once_value(builder, ir.Constant(ir.ArrayType(BYTE, 64), [1] + [0] * 63))
         start = builder.bitcast(table, BYTE.as_pointer())
         for number, (r, column) in enumerate(zip(rows, columns, strict=True)):
@@ -119,7 +120,7 @@ def configure(context: Any, height: Any, width: Any) -> Any:
 
 @instruction
 def release(context: Any) -> Any:
-    """Hand the tiles back: the operating system need not save them any more."""
+    """Release the tiles, so that the operating system no longer needs to save them."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _call(builder, "llvm.x86.tilerelease", [])
@@ -130,7 +131,7 @@ def release(context: Any) -> Any:
 
 @instruction
 def zero(context: Any, tile: Any) -> Any:
-    """Tile = 0."""
+    """Set a tile to 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _call(builder, "llvm.x86.tilezero", [_number(tile)])
@@ -141,7 +142,7 @@ def zero(context: Any, tile: Any) -> Any:
 
 @instruction
 def multiply_add(context: Any, c: Any, a: Any, b: Any) -> Any:
-    """Tile c += tile a times tile b."""
+    """Add the product of tiles a and b to tile c."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _call(builder, "llvm.x86.tdpbf16ps", [_number(c), _number(a), _number(b)])
@@ -152,23 +153,23 @@ def multiply_add(context: Any, c: Any, a: Any, b: Any) -> Any:
 
 @instruction
 def load(context: Any, tile: Any, array: Any, row: Any, column: Any) -> Any:
-    """Tile = the rows of array that begin at [row, column]; adjacent columns of 32 bits."""
+    """Load a tile from an array, starting at [row, column]; columns are adjacent, 32 bits each."""
     return types.void(tile, array, types.intp, types.intp), _moving("llvm.x86.tileloadd64", tile)
 
 
 @instruction
 def store(context: Any, tile: Any, array: Any, row: Any, column: Any) -> Any:
-    """The way back."""
+    """Store a tile into an array, starting at [row, column]."""
     return types.void(tile, array, types.intp, types.intp), _moving("llvm.x86.tilestored64", tile)
 
 
 @instruction
 def prefetch(context: Any, array: Any, row: Any, column: Any) -> Any:
-    """Fetch the cache line at [row, column], or do nothing where there is no memory."""
+    """Prefetch the cache line at [row, column]; an address outside memory is ignored."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at, _ = _place(context, builder, array, args)
-        hints = [ir.Constant(ir.IntType(32), hint) for hint in (0, 3, 1)]  # to read, soon again, as data
+        hints = [ir.Constant(ir.IntType(32), hint) for hint in (0, 3, 1)]  # read, high locality, data cache
         _call(builder, "llvm.prefetch.p0", [at, *hints])
         return context.get_dummy_value()
 
@@ -185,7 +186,7 @@ def _moving(name: str, tile: Any) -> Any:
 
 
 def _place(context: Any, builder: Any, of: Any, args: Any) -> tuple[Any, Any]:
-    """The address of array[row, column], and the bytes from a row to the next."""
+    """Return the address of array[row, column] and the number of bytes between rows."""
     array = context.make_array(of)(context, builder, args[0])
     stride = cgutils.unpack_tuple(builder, array.strides, 2)[0]
     start = builder.bitcast(array.data, BYTE.as_pointer())

@@ -1,19 +1,19 @@
-"""Attention: each step looks back on the last W outputs of the top layer (Bahdanau et al. 2015; Merity 2019).
+"""Attention over the last W outputs of the top layer (Bahdanau et al. 2015; Merity 2019).
 
     q = W_q h,  k = W_k h,  v = W_v h                               (1)  query, key and value of each step
     e[t, s] = q[t] . k[s] / sqrt(A) + b[t - s],  t - W < s <= t     (2)  no step sees a later one
     p[t, s] = softmax over s of e[t, s]                             (3)
     c[t] = sum over s of p[t, s] v[s]                               (4)
 
-The bias b of a lag (Raffel et al. 2020) is all that tells how far back a step lies.
-The output is a product of h and one of c, added up. Keys and values of the W - 1 steps
-before a chunk are carried from chunk to chunk; the gradient is cut there.
+Only the bias b (Raffel et al. 2020) depends on the lag, that is, on how far back a step lies.
+The logits are a product of h plus a product of c. The keys and values of the W - 1 steps before a chunk
+are carried over from the previous chunk; the gradient stops there.
 
-All steps of a sequence are products of matrices, of which those outside the windows are thrown away: they
-cost less than a loop over the windows.
+All steps of a sequence are computed as matrix products, and elements outside the windows are discarded. This
+costs less than a loop over the windows.
 
 Symbols: T steps, B sequences, N = T*B rows, H hidden, V vocabulary, A the size of q, k, v, c; M = W - 1 steps
-carried. A model without attention has None in place of the three tuples below.
+carried. In a model without attention, None replaces each of the three tuples below.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ QKV = (0, 1, 2)
 
 
 class Weights(NamedTuple):
-    """Views of the flat vector of parameters, or of a gradient."""
+    """Views of the flat vector of parameters or of a gradient."""
 
     project: Any  # (3, A, H) W_q, W_k, W_v
     lag: Any  # (W,) b
@@ -40,7 +40,7 @@ class Weights(NamedTuple):
 
 
 class Panels(NamedTuple):
-    """W packed for both directions."""
+    """The weights, packed for the forward and the backward pass."""
 
     project: Any  # (3, size)
     out: Any  # (size,)
@@ -49,15 +49,15 @@ class Panels(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a shard needs."""
+    """A shard's working memory for attention."""
 
-    past_keys: Any  # (B, M, A) carried from chunk to chunk, as the next two
+    past_keys: Any  # (B, M, A) carried from chunk to chunk, like the next two
     past_values: Any  # (B, M, A)
-    steps_carried: Any  # (B, 1) how many of them there are: none at a stream's start
-    qkv: Any  # (3, N, A) queries, keys, values, then their gradients; rows in the order of time
-    keys: Any  # (B, M + T, A) the carried ones, then the chunk's
+    steps_carried: Any  # (B, 1) how many are valid: 0 at the start of a stream
+    qkv: Any  # (3, N, A) queries, keys, values, then their gradients; rows ordered by time
+    keys: Any  # (B, M + T, A) carried keys, then those of the chunk
     values: Any  # (B, M + T, A)
-    share: Any  # (B, T, M + T) p: how much each step looks at each, 0 outside its window
+    share: Any  # (B, T, M + T) p: each step's weights, 0 outside its window
     context: Any  # (N, A) c
     dcontext: Any  # (N, A)
     dkeys: Any  # (B, M + T, A)
@@ -69,31 +69,31 @@ class Memory(NamedTuple):
 
 @jit
 def _take(x, b, batch, out):
-    """out (T, A), the rows of sequence b in x (T*B, A)."""
+    """Copy the rows of sequence b from x (T*B, A) to out (T, A)."""
     for t in range(out.shape[0]):
         layer.copy(x[t * batch + b], out[t])
 
 
 @jit
 def _give(x, b, batch, out):
-    """The reverse: x (T, A) becomes the rows of sequence b in out (T*B, A)."""
+    """Copy x (T, A) to the rows of sequence b in out (T*B, A)."""
     for t in range(x.shape[0]):
         layer.copy(x[t], out[t * batch + b])
 
 
 @jit
 def _oldest(work, b):
-    """The first step there is, counted from M steps before the chunk."""
+    """Return the first valid step, counted from M steps before the chunk."""
     room = work.past_keys.shape[1]
-    carried = min(max(work.steps_carried[b, 0], 0), room)  # a stranger's file may say anything
+    carried = min(max(work.steps_carried[b, 0], 0), room)  # an untrusted file may hold any number
     return room - np.int64(carried)
 
 
 @jit
 def _softmax(p, scale, bias, oldest, fresh):
-    """Rows of products q . k (T, M + T) become p of (3), 0 outside the windows and before a document's begin.
+    """Turn products q . k (T, M + T) into p of (3), with 0 outside windows and before a document's start.
 
-    fresh (T,): where one begins, or empty.
+    fresh (T,): 1 where a document starts, or empty.
     """
     window = bias.size
     for t in range(p.shape[0]):
@@ -116,7 +116,7 @@ def _softmax(p, scale, bias, oldest, fresh):
 @optional
 @jit
 def pack_weights(back, w, p):
-    """As `model.pack_weights`."""
+    """Pack attention's weights; see `model.pack_weights`."""
     for g in range(3):
         pack(w.project[g].T, p.project[g])
         if back:
@@ -129,7 +129,7 @@ def pack_weights(back, w, p):
 @optional
 @jit
 def forward(top, w, p, logits, pairs, fresh, work):
-    """logits += W_out c.  Shapes: top (N, H), logits (N, V).
+    """Add W_out c to the logits.  Shapes: top (N, H), logits (N, V).
 
     Cost: 2 A (3 H + V) + 4 A (M + T) flops a character.
     """
@@ -143,9 +143,9 @@ def forward(top, w, p, logits, pairs, fresh, work):
 @optional
 @jit
 def backward(dlogits, top, p, grad, buffer, dtop, pairs, fresh, work):
-    """The gradients of the weights into `grad`, and that by `top` added to dtop (N, H).
+    """Write the weights' gradients to `grad`, and add the gradient of `top` to dtop (N, H).
 
-    Shapes: dlogits (1, N, V); buffer: as of `layer.weight_gradient`.  Cost: twice `forward`.
+    Shapes: dlogits (1, N, V); buffer: see `layer.weight_gradient`.  Cost: twice `forward`.
     """
     layer.weight_gradient(dlogits, layer.ONLY, work.context, grad.out, buffer, pairs)
     matmul(rows_of(dlogits[0], pairs), p.out_back, work.dcontext, False)
@@ -157,7 +157,7 @@ def backward(dlogits, top, p, grad, buffer, dtop, pairs, fresh, work):
 
 @jit
 def look_back(work, bias, pairs, fresh):
-    """c of (4) into work.context, from q, k, v in work.qkv; fresh: as of the model.
+    """Compute c of (4) in work.context from q, k, v in work.qkv; fresh: see `model.Work`.
 
     Cost: 4 (M + T) A flops a character.
     """
@@ -183,7 +183,7 @@ def look_back(work, bias, pairs, fresh):
 @optional
 @jit
 def carry(fresh, work):
-    """The last M keys and values become those that the next chunk looks back on."""
+    """Keep the last M keys and values for the next chunk."""
     batch, steps, columns = work.share.shape
     carried = columns - steps
     for b in range(batch):
@@ -199,7 +199,7 @@ def carry(fresh, work):
 
 @jit
 def _softmax_backward(p, dp, scale, dbias, oldest, fresh):
-    """The gradient by p becomes that by the products q . k, and dbias grows by its own; fresh: as above."""
+    """Turn dp, the gradient of p, into that of q . k, and add to dbias; fresh: see `_softmax`."""
     window = dbias.size
     for t in range(p.shape[0]):
         if fresh.size > 0 and fresh[t]:
@@ -217,9 +217,9 @@ def _softmax_backward(p, dp, scale, dbias, oldest, fresh):
 
 @jit
 def look_back_backward(work, dbias, pairs, fresh):
-    """From work.dcontext, the gradients of q, k, v into work.qkv in their place.
+    """Replace q, k, v in work.qkv by their gradients, computed from work.dcontext.
 
-    dkeys[:, :M] and dvalues[:, :M] become the gradients of what was carried.
+    dkeys[:, :M] and dvalues[:, :M] become the gradients of the carried keys and values.
     Cost: 8 (M + T) A flops a character.
     """
     batch, steps, columns = work.share.shape

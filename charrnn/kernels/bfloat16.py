@@ -1,9 +1,9 @@
-"""Operands of products in bfloat16, a float32 cut to 8 bits of significand: rounded, and paired along k.
+"""Round the operands of matrix products to bfloat16 (float32 with an 8-bit significand), paired along k.
 
-Only what is multiplied is rounded: packed weights, and copies of h, x and the gradients da. Sums, and all
-that is remembered, stay float32 (Kalamkar et al. 2019, "A study of bfloat16 for deep learning training").
+Only factors are rounded: packed weights, and copies of h, x and the gradients da. Sums and stored values stay
+float32 (Kalamkar et al. 2019, "A study of bfloat16 for deep learning training").
 A pair is a uint32 with the element of even k in its lower half. Depth, the number of pairs along k, is a
-multiple of DEPTH_STEP; what lies beyond K is 0.
+multiple of DEPTH_STEP; elements beyond K are 0.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIXTEEN, HIGH = np.uint32(16), np.uint32(0xFFFF0000)
 
 @jit
 def rounded(x):
-    """The bits of float32 x, rounded to the nearest bfloat16, of two the even one: a uint32's upper half."""
+    """Round float32 x to the nearest bfloat16, ties to even; its bits are the upper half of a uint32."""
     bits = np.float32(x).view(np.uint32)
     up = np.uint32(bits + np.uint32(HALF + np.uint32(np.uint32(bits >> SIXTEEN) & ONE)))
     return np.uint32((np.uint32(bits | QUIET) if x != x else up) & HIGH)  # NaN stays NaN
@@ -29,12 +29,12 @@ def rounded(x):
 
 @jit
 def pair(low, high):
-    """Two float32 as one pair."""
+    """Round two float32 and pack them into one pair."""
     return np.uint32(np.uint32(rounded(low) >> SIXTEEN) | rounded(high))
 
 
 def depth_of(k: int) -> int:
-    """Pairs that K numbers are kept as."""
+    """Return the number of pairs that hold K numbers."""
     return (k + 2 * DEPTH_STEP - 1) // (2 * DEPTH_STEP) * DEPTH_STEP
 
 
@@ -43,7 +43,7 @@ depth = jit(depth_of)  # inside kernels
 
 @jit
 def pair_columns(a, out):
-    """out[m, k] = the pair of a[m, 2k] and a[m, 2k + 1]; shapes: a (M, K), out (M, depth), rows in order."""
+    """out[m, k] = the pair of a[m, 2k] and a[m, 2k + 1]; shapes: a (M, K), out (M, depth), row-major."""
     whole = a.shape[1] // 2 // LANES * LANES
     for m in range(out.shape[0]):
         for k in range(0, whole, LANES):
@@ -56,7 +56,7 @@ def pair_columns(a, out):
 
 @jit
 def pair_rows(b, out):
-    """out[k, n] = the pair of b[2k, n] and b[2k + 1, n]; shapes: b (K, N), out (depth, N), rows in order."""
+    """out[k, n] = the pair of b[2k, n] and b[2k + 1, n]; shapes: b (K, N), out (depth, N), row-major."""
     whole, vectors = b.shape[0] // 2, out.shape[1] // LANES * LANES
     for k in range(whole):
         for n in range(0, vectors, LANES):
@@ -68,13 +68,13 @@ def pair_rows(b, out):
 
 @jit
 def _at(x, i, j):
-    """x[i, j], beyond it 0."""
+    """Return x[i, j], or 0 outside x."""
     return x[i, j] if i < x.shape[0] and j < x.shape[1] else x.dtype.type(0)
 
 
 @jit
 def pair_rows_turned(b, out):
-    """As `pair_rows`, to the transpose: out (N, depth)."""
+    """Do `pair_rows` with a transposed result: out (N, depth)."""
     scratch = np.empty((LANES, LANES), np.uint32)
     for n in range(0, b.shape[1], LANES):
         columns, pairs = b[:, n : n + LANES], out[n : n + LANES]
@@ -86,7 +86,7 @@ def pair_rows_turned(b, out):
 
 @jit
 def pair_columns_turned(a, out):
-    """As `pair_columns`, to the transpose: out (depth, M)."""
+    """Do `pair_columns` with a transposed result: out (depth, M)."""
     scratch = np.empty((LANES, LANES), np.uint32)
     for m in range(0, a.shape[0], LANES):
         rows, pairs = a[m : m + LANES], out[:, m : m + LANES]
@@ -98,7 +98,7 @@ def pair_columns_turned(a, out):
 
 @jit
 def _turn(scratch, block):
-    """block = the transpose of as much of scratch (16, 16)."""
+    """Set block to the transpose of the part of scratch (16, 16) that fits."""
     if block.shape == scratch.shape:
         turn_lanes(scratch, block)
     else:

@@ -1,7 +1,7 @@
-"""Compiled code on disk: one file a root, named by what it depends on, written whole, checked when read.
+"""Compiled code on disk: one file per root, named by its dependencies, written atomically, checked when read.
 
-What is loaded is run, so it must be ours: the folder belongs to this user and nobody else may write to it. A
-file that is damaged, and a folder that cannot be used, cost time and a note, and nothing else.
+Loaded code runs, so nobody else may supply it: the folder must belong to this user, and nobody else may write
+to it. A damaged file or an unusable folder only costs time and a note.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from platformdirs import user_cache_path
 from .processor import CONFIG, HAS_AMX
 
 DIGEST = hashlib.sha256
-REMEDY = "set NUMBA_CACHE_DIR to a folder of yours"
-WAIT = 20.0  # seconds for a kernel that another process compiles; after that it is taken for stopped
-SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # of Numba, that change the code
+REMEDY = "set NUMBA_CACHE_DIR to a folder that only you can write to"
+WAIT = 20.0  # seconds to wait while another process compiles a kernel; then assume that it has stopped
+SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # Numba's settings that change the code
 
-notes: list[str] = []  # for the user: what went wrong, each once
+notes: list[str] = []  # problems to report to the user, each once
 writing = threading.Lock()  # held while a file is written
-claims: dict[Path, Callable[[], None]] = {}  # of what this process compiles, by the file of the lock
+claims: dict[Path, Callable[[], None]] = {}  # by lock file of each kernel in work here: releases it
 _temporary: list[Path] = []
 _listeners: list[Callable[[], None]] = []
 
@@ -57,7 +57,7 @@ def _missed() -> None:
 
 @contextmanager
 def when_compiling(call: Callable[[], None]) -> Iterator[None]:
-    """Inside, `call` is called when the first kernel is not found compiled; never if all are."""
+    """Within the context, call `call` once when a kernel is not in the cache."""
     _listeners.append(call)
     try:
         yield
@@ -68,10 +68,10 @@ def when_compiling(call: Callable[[], None]) -> Iterator[None]:
 
 @cache
 def sources_digest() -> str:
-    """Digest of every source file that compiled code may depend on.
+    """Return a digest of every source file that compiled code may depend on.
 
-    A kernel's code depends on all that it calls, so it lives in a folder named by all files together; and by
-    the matrix unit, which the system may refuse to one process and not to another.
+    A kernel's code depends on everything it calls, so one folder name covers all files. It also covers the
+    matrix unit, which the system may allow to one process and refuse to another.
     """
     versions = numba.__version__, llvmlite.__version__, numpy.__version__, sys.version, HAS_AMX
     digest = DIGEST(repr(versions).encode())
@@ -84,7 +84,7 @@ def sources_digest() -> str:
 
 @cache
 def folder() -> Path | None:
-    """NUMBA_CACHE_DIR, or the user's cache, or one that is gone at exit, or none."""
+    """Return the cache folder, in NUMBA_CACHE_DIR or the user's cache, else a temporary one, else None."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     kept = Path(chosen or "the user's cache")
     try:
@@ -92,29 +92,29 @@ def folder() -> Path | None:
         kept = home / sources_digest()
         _make_private(kept)
         return kept
-    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
         why = getattr(error, "strerror", None) or str(error)
     try:
         temporary = Path(tempfile.mkdtemp(prefix="charrnn-")) / sources_digest()
         _make_private(temporary)
     except OSError:
-        _note(f"compiled kernels are not kept: {kept}: {why}; {REMEDY}")
+        _note(f"cannot save compiled kernels: {kept}: {why}; {REMEDY}")
         return None
-    _note(f"compiled kernels are kept until the end of this run only: {kept}: {why}; {REMEDY}")
+    _note(f"compiled kernels are saved only until this run ends: {kept}: {why}; {REMEDY}")
     _temporary.append(temporary.parent)
     atexit.register(abandon)
     return temporary
 
 
 def lasts() -> bool:
-    """Whether what is compiled is there for later commands."""
+    """Return whether compiled kernels are kept for later commands."""
     kept = folder()
     return bool(kept and not _temporary and os.access(kept, os.W_OK))
 
 
 def abandon() -> None:
-    """Before a process leaves at once: no lock is left, nor a temporary folder, nor half of a file."""
-    held = writing.acquire(timeout=1)  # for ever, if it is this very thread that a signal found writing
+    """Clean up before the process exits at once: leave no lock, temporary folder or partial file."""
+    held = writing.acquire(timeout=1)  # else a signal in the middle of a write would wait for ever
     for lock in list(claims):
         with suppress(OSError):
             lock.unlink()
@@ -125,52 +125,52 @@ def abandon() -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Make a folder, and those above it that are missing, for this user alone.
+    """Make a folder and its missing parents, accessible to this user only.
 
-    Errors: OSError, also for one that is there and belongs to somebody else, or that others may write to.
+    Errors: OSError, also if the folder exists and another user owns it or may write to it.
     """
     missing = [part for part in (path, *path.parents) if not part.exists()]
     for part in reversed(missing):
         part.mkdir(mode=0o700, exist_ok=True)
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        raise OSError("is no folder")
+        raise OSError("not a folder")
     if why := _foreign(status):
         raise OSError(why)
 
 
 def _foreign(status: os.stat_result) -> str:
-    """Why what is there may be another user's work; nothing for this user's and root's."""
+    """Return why another user may have written this; empty if only this user or root could have."""
     if os.name != "posix":
         return ""
     if status.st_uid not in (0, os.geteuid()):
-        return "belongs to somebody else, whose code is not run"
-    return "others may write to it, whose code is not run; chmod go-w" if status.st_mode & 0o022 else ""
+        return "belongs to another user, whose code is not run"
+    return "others can write to it, so its code is not run (chmod go-w)" if status.st_mode & 0o022 else ""
 
 
 def _read(path: Path) -> bytes:
-    """A file's content.  Errors: OSError, also for one that is not this user's, or a link, or no file."""
+    """Return a file's content.  Errors: OSError, also for a link, a non-file, or another user's file."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError("is no file")
+            raise OSError("not a regular file")
         if why := _foreign(status):
             raise OSError(why)
         return file.read()
 
 
 def release(path: Path | None = None) -> None:
-    """What was claimed is compiled, or cannot be; by default all that was."""
+    """Release the lock of a kernel that is compiled or failed to compile; by default, all locks."""
     for claimed in [path] if path else list(claims):
         if let_go := claims.pop(claimed, None):
             let_go()
 
 
 def _parts(result: Any) -> tuple[Any, ...]:
-    """Of a compiled root, what running it needs; no code for LLVM, since it is a part of nothing."""
+    """Return what running a compiled root needs. LLVM code is not included: no other root contains it."""
     library, descriptor = result.library, result.fndesc
-    descriptor.typemap = descriptor.calltypes = None  # as Numba does: large, and not to be pickled
+    descriptor.typemap = descriptor.calltypes = None  # as Numba does: they are large and cannot be pickled
     module = library._final_module
     values = [*module.functions, *module.global_variables]
     defined = {v.name for v in values if not v.is_declaration and v.linkage != Linkage.private}
@@ -179,7 +179,7 @@ def _parts(result: Any) -> tuple[Any, ...]:
 
 
 def _revive(target: Any, code: Any, descriptor: Any, environment: Any, signature: Any, reload: Any) -> Any:
-    """The compiled root of `_parts`, as `numba.core.compiler.CompileResult._rebuild` does it."""
+    """Rebuild a compiled root from `_parts`, like `numba.core.compiler.CompileResult._rebuild`."""
     _name_runtime()
     for call in reload:
         call()
@@ -205,39 +205,39 @@ def _revive(target: Any, code: Any, descriptor: Any, environment: Any, signature
 
 @cache
 def _name_runtime() -> None:
-    """Names for machine code of what Numba's runtime has in C, as `numba.core.runtime.nrt` gives them.
+    """Register the C functions of Numba's runtime for machine code, as `numba.core.runtime.nrt` does.
 
-    The rest of it is a part of each root, and is compiled when a root is: 20 ms that a warm start saves.
+    Each root contains the rest of the runtime, so a warm start saves the 20 ms of compiling it.
     """
     for name, address in c_helpers.items():
         llvmlite.binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 class StaleError(Exception):
-    """Compiled code calls some that was compiled anew since."""
+    """Compiled code calls a root that was compiled again since."""
 
 
 class Store(_Cache):
-    """The files of one function's roots, as Numba's dispatchers ask for them."""
+    """The cached files of one function's roots, with the interface that Numba's dispatchers expect."""
 
-    cache_path = ""  # which Numba's statistics show
+    cache_path = ""  # shown in Numba's statistics
 
     def __init__(self, function: Callable[..., Any]):
         self._name = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(">", "")
-        code = function.__code__  # of functions outside the folders that sources_digest knows
+        code = function.__code__  # sources_digest does not cover functions from other folders
         self._code = code.co_code, code.co_consts, code.co_names
 
     def enable(self) -> None:
-        """It always is."""
+        """Do nothing: the cache is always enabled."""
 
     def disable(self) -> None:
-        """It cannot be."""
+        """Do nothing: the cache cannot be disabled."""
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: there is nothing to flush."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was compiled for these types, or None; then it is this process's to compile."""
+        """Return the root compiled for these types, or None: then this process has to compile it."""
         if (path := self._path(sig, target_context.codegen())) is None:
             _missed()
             return None
@@ -245,7 +245,7 @@ class Store(_Cache):
         if found is None:
             _missed()
             _claim(path)
-            if (found := self._load(path, target_context)) is not None:  # by another process, meanwhile
+            if (found := self._load(path, target_context)) is not None:  # another process was faster
                 release(_lock(path))
         return found
 
@@ -257,7 +257,7 @@ class Store(_Cache):
         except OSError as error:
             return _drop(path, error.strerror or str(error))
         if whole[:32] != _digest(path, whole[32:]):
-            return _drop(path, "is damaged")
+            return _drop(path, "damaged")
         try:
             return _revive(target_context, *pickle.loads(whole[32:]))
         except StaleError:
@@ -266,7 +266,7 @@ class Store(_Cache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Write it whole or not at all."""
+        """Write a compiled root atomically."""
         if (path := self._path(sig, data.codegen)) is None:
             return
         content = dumps(_parts(data))
@@ -280,7 +280,7 @@ class Store(_Cache):
                     Path(file.name).unlink(missing_ok=True)
                     raise
         except OSError as error:
-            _note(f"compiled kernels are not kept: {path.parent}: {error.strerror or error}; {REMEDY}")
+            _note(f"cannot save compiled kernels: {path.parent}: {error.strerror or error}; {REMEDY}")
         release(_lock(path))
 
     def _path(self, sig: Any, codegen: Any) -> Path | None:
@@ -291,7 +291,7 @@ class Store(_Cache):
 
 
 def _digest(path: Path, content: bytes) -> bytes:
-    """Of a file's name too: none is read in another's place."""
+    """Return a digest of a file's name and content, so that a renamed file is rejected."""
     return DIGEST(path.name.encode() + content).digest()
 
 
@@ -300,15 +300,15 @@ def _lock(path: Path) -> Path:
 
 
 def _claim(path: Path) -> None:
-    """Wait for a process that compiles this, if there is one; others will wait for this one."""
-    from ..system.lock import wait_and_hold  # 5 ms that a warm start saves
+    """Wait until no other process compiles this kernel, then make others wait for this process."""
+    from ..system.lock import wait_and_hold  # imported here, which saves a warm start 5 ms
 
     lock = _lock(path)
     claims[lock] = wait_and_hold(lock, WAIT)
 
 
 def _drop(path: Path, why: str) -> None:
-    """A miss: it is compiled anew."""
-    _note(f"a compiled kernel is compiled anew: {path}: {why}")
-    with suppress(OSError):  # said above, and again if it cannot be written
+    """Delete a file that cannot be used, and note that its kernel is compiled again."""
+    _note(f"a kernel has to be compiled again: {path}: {why}")
+    with suppress(OSError):  # reported above, and again if the new file cannot be written
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -1,9 +1,9 @@
-"""How kernels are compiled: what Python calls is compiled whole, with all that it calls, and once.
+"""How kernels are compiled: each kernel that Python calls is compiled once, together with all it calls.
 
-Numba compiles each function that it meets by itself, optimises it, and again in every function that calls it,
-down to machine code that nobody runs. Here a kernel that another kernel calls is a part of the *root* that
-Python calls, which alone becomes machine code. That takes half the time, and leaves one machine code for one
-root, whatever was compiled before it.
+By default, Numba compiles and optimizes every function by itself, down to machine code that nobody runs, and
+again in each of its callers. Here, a kernel that another kernel calls is a part of the *root* that Python
+calls, and only the root becomes machine code. This halves the compile time and gives each root the same
+machine code, whatever was compiled before it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from .cache import StaleError, Store, release
 
 
 class _Part(JITCodeLibrary):
-    """LLVM's code of a kernel inside a root: not made machine code, and optimised only if it calls no other.
+    """LLVM code of a kernel inside a root: no machine code, and optimized only if it calls no other kernel.
 
-    For a loop over two vectors is vectorised alone, with a check that they do not overlap, and not any more
-    once it stands inside other loops: so BPTT took 15 % longer.
+    On its own, a loop over two vectors is vectorized, with a check that they do not overlap. Inlined into
+    other loops, it no longer is, which made BPTT 15 % slower.
     """
 
     def _optimize_functions(self, module: Any) -> None:
@@ -44,10 +44,10 @@ class _Part(JITCodeLibrary):
 
 
 class _Root(JITCodeLibrary):
-    """LLVM's code of a root, whose parts are its own: those of another root have the same names.
+    """LLVM code of a root. Its parts are private, because parts of different roots have the same names.
 
-    Private, which leaves no name in machine code. By an internal name, as by a weak one, the linker gives the
-    part of one root to another, for which it may have been changed: other bits, or a crash.
+    Private parts leave no name in machine code. With internal or weak names, the linker may give a part of
+    one root to another, although it was optimized for the first: different bits, or a crash.
     """
 
     def _optimize_final_module(self) -> None:
@@ -58,7 +58,7 @@ class _Root(JITCodeLibrary):
 
 
 class _Compiler(dispatcher._FunctionCompiler):  # type: ignore[name-defined, misc]
-    """As Numba's, with a library of our own."""
+    """Numba's compiler, with `_Part` or `_Root` as its library."""
 
     def __init__(self, of: Any, library: type[JITCodeLibrary]):
         super().__init__(of.py_func, of.targetdescr, of.targetoptions, {}, compiler.Compiler)
@@ -78,13 +78,13 @@ class _Compiler(dispatcher._FunctionCompiler):  # type: ignore[name-defined, mis
             pipeline_class=self.pipeline_class,
         )
         if self._is_part:
-            result = result._replace(entry_point=object())  # which stands for it where Numba looks it up
+            result = result._replace(entry_point=object())  # the key under which Numba looks it up
             target.insert_user_function(result.entry_point, result.fndesc, [library])
         return result
 
 
 class Kernel(CPUDispatcher):
-    """A function that kernels call as a part of them, and Python as a root, which is kept on disk."""
+    """A function that is a part when a kernel calls it, and a root, cached on disk, when Python calls it."""
 
     def __init__(self, function: Callable[..., Any]):
         options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "nopython": True}
@@ -106,9 +106,9 @@ class Kernel(CPUDispatcher):
 
 
 class ChoiceType(types.Callable, types.Opaque):
-    """Numba's type of a call that goes to the kernel which `pick` returns for the types of the arguments.
+    """Numba's type of a call to the kernel that `pick` returns for the types of the arguments.
 
-    It carries no data: its name says it all.
+    It carries no data; the name identifies it.
     """
 
     def __init__(self, pick: Callable[..., Any], name: str):
@@ -145,10 +145,10 @@ def _nothing(context: Any, builder: Any, of: Any, args: Any) -> Any:
 
 
 class Choice:
-    """Inside kernels, the kernel that `pick` returns for the types of the arguments; None does nothing."""
+    """Inside kernels, a call to the kernel that `pick` returns for the argument types; None does nothing."""
 
     def __init__(self, pick: Callable[..., Any], named: Callable[..., Any] | None = None):
-        """named: what gives it its name, and its documentation; by default `pick`."""
+        """named: the function to take the name and docstring from; by default `pick`."""
         named = named or pick
         functools.update_wrapper(self, named)
         self._numba_type_ = ChoiceType(pick, f"{named.__module__}.{named.__qualname__}")
@@ -158,7 +158,7 @@ class Choice:
 
 
 class _CalledType(types.Callable, types.Opaque):
-    """Numba's type of a kernel that is called as a root, whose machine code another root runs."""
+    """Numba's type of a kernel that another root calls as a root, through its machine code."""
 
     def __init__(self, kernel: Any):
         self.kernel = kernel
@@ -179,7 +179,7 @@ class _CalledType(types.Callable, types.Opaque):
 
     def _implementation(self, args: Any) -> tuple[Any, Any]:
         symbol = self.kernel.root.overloads[args].fndesc
-        call = user_function(symbol, ())  # a name that is found when the machine code is loaded
+        call = user_function(symbol, ())  # resolved when the machine code is loaded
 
         def implementation(context: Any, builder: Any, of: Any, values: Any) -> Any:
             place = self.kernel.__module__, self.kernel.__qualname__
@@ -195,7 +195,7 @@ lower_constant(_CalledType)(_constant)
 
 
 class Called:
-    """Inside kernels, a kernel that is not made a part but called, as it is compiled for Python."""
+    """Inside kernels, a kernel that is called as the root compiled for Python, instead of as a part."""
 
     def __init__(self, kernel: Any):
         functools.update_wrapper(self, kernel)
@@ -206,9 +206,9 @@ class Called:
 
 
 def need(module: str, name: str, args: Any, symbol: str) -> None:
-    """Before a root is run that calls another, which is loaded or compiled here.
+    """Load or compile a root that another root calls, before that one runs.
 
-    Errors: StaleError where it is no longer the one that was called.
+    Errors: StaleError if the root has changed since its caller was compiled.
     """
     root = getattr(import_module(module), name).root
     root.compile(args)

@@ -1,4 +1,4 @@
-"""Dropout, whose masks are drawn anew from a key wherever they are needed (Srivastava et al. 2014)."""
+"""Dropout (Srivastava et al. 2014), with masks computed from a key wherever they are needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .jit import jit
 
 @jit
 def _mix(x):
-    """32-bit hash of Wellons's "lowbias32" (nullprogram.com, 2018): every bit of x moves every bit."""
+    """Hash 32 bits with Wellons's "lowbias32" (nullprogram.com, 2018): each bit of x affects every bit."""
     x = np.uint32(x ^ (x >> np.uint32(16)))
     x = np.uint32(x * np.uint32(0x7FEB352D))
     x = np.uint32(x ^ (x >> np.uint32(15)))
@@ -19,11 +19,11 @@ def _mix(x):
 
 @jit
 def dropout(x, out, rate, key):
-    """out = x / (1 - rate) with chance 1 - rate, else 0; the same key draws the same mask.
+    """out = x / (1 - rate) with probability 1 - rate, else 0; the same key gives the same mask.
 
-    Shapes: x, out (N, H), which may be one array.
-    key: 64 bits. The mask is a function of (key, index) alone, so the backward pass repeats it
-    instead of storing it, and neither threads nor a stop and resume can change it.
+    Shapes: x, out (N, H); they may be the same array.
+    key: 64 bits. The mask is a function of (key, index) alone, so the backward pass computes it again
+    instead of storing it, and neither threads nor a resumed run can change it.
     """
     low, high = np.uint32(key), np.uint32(key >> np.uint64(32))
     threshold = np.uint32(rate * 4294967296.0)

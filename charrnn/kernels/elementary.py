@@ -1,8 +1,8 @@
 """e^x, ln x, sigmoid and tanh of a number, with the same bits on every processor.
 
-The C library's differ between its versions and between processors. These are made of sums, products, fused
-multiply-adds, divisions and roundings alone, each of which IEEE 754 defines to the bit, in an order that no
-compiler may change (jit.py); they branch nowhere, so that loops over them become vectors.
+The results of the C library depend on its version and on the processor. The functions here use only sums,
+products, fused multiply-adds, divisions and roundings. IEEE 754 defines each of these to the bit, and no
+compiler may change their order (jit.py). Without branches, loops over them are vectorized.
 
     e^x = 2^n e^r,  x = n ln 2 + r,  |r| <= ln(2)/2;  e^r by its Taylor series                     (1)
     tanh x = e / (e + 2)  with  e = e^2x - 1,  which keeps its precision near 0                    (2)
@@ -10,8 +10,8 @@ compiler may change (jit.py); they branch nowhere, so that loops over them becom
     ln x = k ln 2 + ln m,  sqrt(1/2) <= m < sqrt(2)
     ln m = 2 atanh s = 2 (s + s^3/3 + s^5/5 + ...),  s = (m - 1) / (m + 1)                         (4)
 
-In float64 what a rounding leaves over is carried along in a second number (Dekker 1971). Largest errors
-found: 2.5 units in the last place in float32, 0.9 in float64.
+In float64, a second number carries the rounding error (Dekker 1971). Largest errors found: 2.5 units in the
+last place in float32, 0.9 in float64.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOG2_E = float(1 / LN2)
 
 @instruction
 def fma(context: Any, x: Any, y: Any, z: Any) -> Any:
-    """x y + z, rounded once, of three floats of one type; inside kernels."""
+    """Return x y + z, rounded once; three floats of one type, inside kernels."""
     if not x == y == z:
         return None
 
@@ -44,7 +44,7 @@ def fma(context: Any, x: Any, y: Any, z: Any) -> Any:
 
 @instruction
 def horner(context: Any, x: Any, coefficients: Any) -> Any:
-    """The polynomial with these coefficients at x, the highest power first, by fused multiply-adds."""
+    """Evaluate a polynomial at x with fused multiply-adds; coefficients from the highest power down."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         at, (first, *rest) = args[0], cgutils.unpack_tuple(builder, args[1], len(coefficients))
@@ -56,28 +56,28 @@ def horner(context: Any, x: Any, coefficients: Any) -> Any:
     return x(x, coefficients), codegen
 
 
-# float32: 355/512 has 9 bits, so that n times it is exact
+# float32: 355/512 has 9 bits, so its product with n is exact
 LOG2_E32, HIGH32, LOW32 = np.float32(LOG2_E), np.float32(355 / 512), np.float32(LN2 - Fraction(355, 512))
 ONE, TWO = np.float32(1), np.float32(2)
-LEAST32, MOST32 = np.float32(-87.3), np.float32(88.3)  # e^x is a normal float32 between
-TANH_ONE32 = np.float32(9.1)  # from here on, tanh x rounds to 1
-# (e^r - 1 - r) / r^2 = 1/2! + r/3! + ...; what follows r^7/7! is below 6e-9
+LEAST32, MOST32 = np.float32(-87.3), np.float32(88.3)  # between these, e^x is a normal float32
+TANH_ONE32 = np.float32(9.1)  # from this x on, tanh x rounds to 1
+# (e^r - 1 - r) / r^2 = 1/2! + r/3! + ...; the terms after r^7/7! are below 6e-9
 SERIES32 = tuple(np.float32(1 / math.factorial(k)) for k in range(7, 1, -1))
 
-# float64: the first 32 bits, then the rest
+# float64: the first 32 bits of ln 2, then the rest
 HIGH = float(Fraction(int(LN2 * 2**32), 2**32))
 LOW = float(LN2 - Fraction(HIGH))
 LEAST, MOST = -708.0, 709.0
 TANH_ONE = 22.0
-SERIES = tuple(1 / math.factorial(k) for k in range(13, 1, -1))  # what follows is below 5e-18
-# (2 atanh s - 2 s) / (2 s^3 / 2) in powers of s^2 <= 0.03: 2/3, 2/5, ...; what follows is below 1e-17
+SERIES = tuple(1 / math.factorial(k) for k in range(13, 1, -1))  # the omitted terms are below 5e-18
+# (2 atanh s - 2 s) / (2 s^3 / 2) in powers of s^2 <= 0.03: 2/3, 2/5, ...; the omitted terms are below 1e-17
 ATANH = tuple(2 / k for k in range(23, 1, -2))
 SQRT_HALF = np.float64(math.sqrt(0.5)).view(np.int64)  # its bits
 
 
 @jit
 def _parts32(x):
-    """(s, p) with e^x = s (1 + p): s = 2^n exactly, p = e^r - 1 (1)."""
+    """Return (s, p) with e^x = s (1 + p), where s = 2^n exactly and p = e^r - 1 (1)."""
     n = np.rint(x * LOG2_E32)
     r = fma(n, -LOW32, fma(n, -HIGH32, x))
     p = fma(r * r, horner(r, SERIES32), r)
@@ -110,7 +110,7 @@ def _tanh32(x):
 
 @jit
 def _sum(a, b):
-    """(a + b rounded, what is left over), exactly (Knuth, TAOCP 2, 4.2.2)."""
+    """Return a + b rounded, and its exact rounding error (Knuth, TAOCP 2, 4.2.2)."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
@@ -118,7 +118,7 @@ def _sum(a, b):
 
 @jit
 def _parts64(x):
-    """(s, p, low) with e^x = s (1 + p + low), as `_parts32`."""
+    """Return (s, p, low) with e^x = s (1 + p + low); see `_parts32`."""
     n = np.rint(x * LOG2_E)
     high, low = fma(n, -HIGH, x), n * LOW
     r = high - low
@@ -151,7 +151,7 @@ def _sigmoid64(x):
 
 @jit
 def _tanh64(x):
-    y = -x if x < 0 else x  # e^-2x - 1 would lose what is left of e^-2x
+    y = -x if x < 0 else x  # tanh is odd; for x < 0, e^2x - 1 would lose bits of e^2x
     y = TANH_ONE if y > TANH_ONE else y
     s, p, p_low = _parts64(2 * y)
     e, e_low = _sum(s - 1, s * p)
@@ -164,31 +164,31 @@ def _tanh64(x):
 
 @choice
 def exp(x):
-    """e^x; x is float32 or float64. Beyond what the type can hold: the least or the most; 0 in float64."""
+    """Return e^x of a float32 or float64, limited to the type's normal range; float64 underflows to 0."""
     return _exp32 if x == types.float32 else _exp64
 
 
 @choice
 def sigmoid(x):
-    """1 / (1 + e^-x)"""
+    """Return 1 / (1 + e^-x)."""
     return _sigmoid32 if x == types.float32 else _sigmoid64
 
 
 @choice
 def tanh(x):
-    """tanh x"""
+    """Return tanh x."""
     return _tanh32 if x == types.float32 else _tanh64
 
 
 @jit
 def ln(x):
-    """ln x of a normal float64 above 0; NaN and infinity stay."""
+    """Return ln x of a positive normal float64; NaN and infinity are returned unchanged."""
     bits = np.float64(x).view(np.int64)
     k = (bits - SQRT_HALF) >> 52
     m = np.int64(bits - (k << 52)).view(np.float64)
     f = m - 1
     s = f / (m + 1)
     z, half = s * s, 0.5 * f * f
-    # 2 s = f - s f, and s f = half - s half: f itself is exact, and half small
+    # 2 s = f - s f, and s f = half - s half: f is exact, and half is small
     rest = fma(s, fma(z, horner(z, ATANH), half), k * LOW)
     return k * HIGH - ((half - rest) - f) if x < np.inf else x  # (4)

@@ -1,8 +1,8 @@
-"""Kernels compiled side by side: helpers, one a core, that fill the cache which this process reads.
+"""Compile kernels in parallel: helper processes, one per core, fill the cache that this process reads.
 
-Numba holds one lock, so threads do not help. What is to be compiled is a list of calls, the longest first;
-this process makes them from its end, the helpers from its start, and whoever comes to a kernel that another
-is compiling waits for it (cache.py). A helper ends with its work, or as soon as its standard input does.
+Numba holds one lock, so threads would not help. The work is a list of calls, the longest compilation first.
+This process starts at the end of the list, the helpers at its start. A process waits for a kernel that
+another one is compiling (cache.py). A helper exits after its work, or when its standard input closes.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from typing import Any
 from ..system.cpus import available_cpus
 from .cache import abandon, folder, when_compiling
 
-MOST = 3  # helpers: a run has two kernels that take long, and some that do not
+MOST = 3  # helpers: a run has two kernels that take long to compile, and some short ones
 Calls = Callable[..., list[Callable[[], object]]]
 
 
 @contextmanager
 def helped(calls: Calls, *arguments: Any) -> Iterator[None]:
-    """Inside, as soon as a kernel is compiled, helpers compile those of `calls(*arguments)` too.
+    """Within the context, the first compilation starts helpers that compile `calls(*arguments)` too.
 
-    calls: a function of a module, so that a helper finds it; arguments: such as can be pickled.
+    calls: a module-level function, so that a helper can import it; arguments: must be picklable.
     """
     helpers: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
         shared = folder()
         if not (shared and os.access(shared, os.W_OK) and sys.executable):
-            return  # nothing that they compile would be found
+            return  # this process could not read what they compile
         for number in range(min(available_cpus() - 1, MOST)):
-            with suppress(OSError):  # no more processes: this one compiles alone
+            with suppress(OSError):  # no process can be started: this one compiles alone
                 helpers.append(_start(shared.parent))
                 _hand(helpers[-1], (calls.__module__, calls.__qualname__, arguments, number))
 
@@ -55,7 +55,7 @@ def helped(calls: Calls, *arguments: Any) -> Iterator[None]:
 
 
 def compile_from_the_end(calls: Calls, *arguments: Any) -> None:
-    """The part of this process."""
+    """Do this process's part of the compilation."""
     for call in reversed(calls(*arguments)):
         call()
 
@@ -78,7 +78,7 @@ def _hand(helper: subprocess.Popen[bytes], work: tuple[Any, ...]) -> None:
 
 
 def _help() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that it helps decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides when to stop
     module, name, arguments, number = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_leave_with_stdin, daemon=True).start()
     calls: Calls = getattr(import_module(module), name)
@@ -86,7 +86,7 @@ def _help() -> None:
         for call in calls(*arguments)[number:]:
             call()
     finally:
-        _leave()  # not as usual: the thread holds standard input, for which Python would wait
+        _leave()  # a normal exit would wait for the thread that reads standard input
 
 
 def _leave_with_stdin() -> None:

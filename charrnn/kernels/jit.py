@@ -1,4 +1,4 @@
-"""The one decorator that compiles kernels, and its flags."""
+"""The decorator that compiles kernels, and its variants."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from . import compiler
 from .processor import CONFIG
 
 Kernel = Callable[..., Any]
-if CONFIG.DISABLE_JIT:  # before anything runs: as plain Python kernels fail, or take days
-    raise CharrnnError("Numba's compiler is turned off by NUMBA_DISABLE_JIT=1", "unset NUMBA_DISABLE_JIT")
-# which a resumed run names where they are others
+if CONFIG.DISABLE_JIT:  # check this first: as plain Python, kernels fail or take days
+    raise CharrnnError("NUMBA_DISABLE_JIT=1 turns off Numba's compiler", "unset NUMBA_DISABLE_JIT")
+# a resumed run reports versions that have changed
 VERSIONS = {
     "python": platform.python_version(),
     "numpy": numpy.__version__,
@@ -27,10 +27,11 @@ VERSIONS = {
 
 
 def jit(function: Kernel) -> Kernel:
-    """Compile `function` when first called, for the types it is called with, and keep the result.
+    """Compile `function` when it is first called with arguments of new types, and cache the result.
 
-    As IEEE 754 has it, operation by operation: what a compiler may reorder or fuse, it reorders and fuses
-    otherwise for another processor. Sums of vectors are in sums.py, fused multiply-adds in elementary.py.
+    Arithmetic follows IEEE 754, operation by operation. If the compiler could reorder or fuse operations, it
+    would do so differently for each processor. Vector sums are in sums.py, fused multiply-adds in
+    elementary.py.
     """
     return compiler.Kernel(function)
 
@@ -39,11 +40,11 @@ choice, called = compiler.Choice, compiler.Called
 
 
 def instruction(define: Callable[..., Any]) -> Kernel:
-    """A kernel written in LLVM; `define` is a Numba intrinsic's, and sees the values of constants."""
+    """Make a kernel written in LLVM; `define` defines a Numba intrinsic and sees the values of constants."""
     defined: Kernel = intrinsic(prefer_literal=True)(define)
     return defined
 
 
 def optional(kernel: Kernel) -> Kernel:
-    """Inside kernels, `kernel`; or nothing, not even compiled, where its last argument is None."""
+    """Inside kernels, call `kernel`; if its last argument is None, do nothing and do not compile it."""
     return choice(lambda *arguments: None if isinstance(arguments[-1], types.NoneType) else kernel, kernel)

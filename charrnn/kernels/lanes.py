@@ -1,7 +1,7 @@
-"""Sixteen words side by side: steps in making pairs of bfloat16 that a compiler does not vectorise.
+"""Sixteen-word vector steps for making bfloat16 pairs, which the compiler does not vectorize by itself.
 
-Numba cannot tell it that rows do not overlap, and rows of a panel are too short to ask at run time: loops
-in Python take 0.8 ns a number, these 0.1 (Intel Xeon with AMX, one core).
+Numba cannot state that rows do not overlap, and rows of a panel are too short for a check at run time. Plain
+loops take 0.8 ns per number, these 0.1 ns (Intel Xeon with AMX, one core).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _paired(builder: Any, lows: Any, highs: Any) -> Any:
 
 
 def _rounded(builder: Any, floats: Any) -> Any:
-    """As `bfloat16.rounded`, of which the upper half counts."""
+    """Do `bfloat16.rounded` on a vector; only the upper halves matter."""
     bits = builder.bitcast(floats, WORDS)
     even = builder.and_(builder.lshr(bits, _all(16)), _all(1))
     up = builder.add(bits, builder.add(even, _all(0x7FFF)))
@@ -67,7 +67,7 @@ def _rounded(builder: Any, floats: Any) -> Any:
 
 @instruction
 def turn_lanes(context: Any, rows: Any, out: Any) -> Any:
-    """out[j, i] = rows[i, j], for the first 16 of each: arrays of uint32 with adjacent columns."""
+    """out[j, i] = rows[i, j], for i and j below 16; arrays of uint32 with adjacent columns."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lines = [_load(builder, p, WORDS) for p in _rows(context, builder, rows, args[0])]
@@ -92,12 +92,12 @@ def _all(word: int) -> Any:
 
 
 def _start(context: Any, builder: Any, of: Any, value: Any) -> Any:
-    """Where an array begins."""
+    """Return the address of an array's first element."""
     return builder.bitcast(context.make_array(of)(context, builder, value).data, BYTE.as_pointer())
 
 
 def _rows(context: Any, builder: Any, of: Any, value: Any) -> list[Any]:
-    """Where the first 16 rows of an array begin."""
+    """Return the addresses of an array's first 16 rows."""
     array = context.make_array(of)(context, builder, value)
     stride = cgutils.unpack_tuple(builder, array.strides, 2)[0]
     offsets = [builder.mul(stride, ir.Constant(stride.type, i)) for i in range(LANES)]

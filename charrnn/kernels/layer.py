@@ -8,13 +8,13 @@ from __future__ import annotations
 from .jit import jit
 from .matmul import matmul, pack, rows_of, transposed
 
-BLOCK = 256  # rows of a weight gradient's long sum packed at a time: 256 x 32 floats fill the L1 cache
-ONLY = (0,)  # the blocks of a product that has one
+BLOCK = 256  # rows of a weight gradient's sum that are packed at a time: 256 x 32 floats fill the L1 cache
+ONLY = (0,)  # the blocks of a product with a single block
 
 
 @jit
 def lookup(cell, ids, table, a):
-    """The input product for one-hot inputs: a[input_blocks[g], r] += table[ids[r], g].
+    """Add the input product for one-hot inputs: a[input_blocks[g], r] += table[ids[r], g].
 
     Shapes: ids (N,); table (V, G, H); a (blocks, N, H).
     """
@@ -26,7 +26,7 @@ def lookup(cell, ids, table, a):
 
 @jit
 def lookup_backward(cell, ids, da, dtable):
-    """dtable[ids[r], g] += da[input_blocks[g], r]: a character that occurs twice adds twice."""
+    """dtable[ids[r], g] += da[input_blocks[g], r]; a character that occurs twice is added twice."""
     for r in range(ids.size):
         dweights = dtable[ids[r]]
         for g in range(dweights.shape[0]):
@@ -35,7 +35,7 @@ def lookup_backward(cell, ids, da, dtable):
 
 @jit
 def set_bias(bias, a):
-    """a[block, r] = bias[block] for all rows r, in the blocks that have a bias."""
+    """a[block, r] = bias[block] for all rows r and all blocks with a bias."""
     for block in range(bias.shape[0]):
         for r in range(a.shape[1]):
             copy(bias[block], a[block, r])
@@ -51,7 +51,7 @@ def bias_backward(da, dbias):
 
 @jit
 def _hide(s_rows, fresh, t, kept):
-    """Of sequences that begin a document with step t, the states before it become 0, and go to `kept`.
+    """Where a document starts at step t, save the states before it in `kept` and set them to 0.
 
     Shapes: s_rows (states, (T + 1)*B, H); fresh (T*B,); kept (states, B, H).
     """
@@ -65,7 +65,7 @@ def _hide(s_rows, fresh, t, kept):
 
 @jit
 def _restore(s_rows, fresh, t, kept):
-    """The reverse: the states are outputs of step t - 1 too."""
+    """Undo `_hide`, because these states are also the outputs of step t - 1."""
     batch = kept.shape[1]
     for b in range(batch):
         if fresh[t * batch + b]:
@@ -75,11 +75,12 @@ def _restore(s_rows, fresh, t, kept):
 
 @jit
 def forward(cell, panels, a, a_rows, s, s_rows, pairs, fresh, kept):
-    """Through time, from input products and biases in `a`:  a[:, t] += W_hh h[t - 1], then the cell.
+    """Run a layer through time: at each step, a[:, t] += W_hh h[t - 1], then the cell.
 
-    Shapes: panels (G, packed W_hh^T); a (blocks, T, B*H); s (states, T + 1, B*H), s[:, 0] the state
-    carried in; a_rows, s_rows: the same memory as (..., T*B, H) and (..., (T + 1)*B, H);
-    pairs: see `matmul.rows_of`; fresh (N,): where documents begin, or empty; kept: see `_hide`.
+    `a` starts as input products plus biases.
+    Shapes: panels (G, packed W_hh^T); a (blocks, T, B*H); s (states, T + 1, B*H), with the carried-in state
+    in s[:, 0]; a_rows, s_rows: the same memory as (..., T*B, H) and (..., (T + 1)*B, H);
+    pairs: see `matmul.rows_of`; fresh (N,): 1 where a document starts, or empty; kept: see `_hide`.
     Cost: 2 G H^2 flops a character.
     """
     batch = s_rows.shape[1] // s.shape[1]
@@ -96,17 +97,17 @@ def forward(cell, panels, a, a_rows, s, s_rows, pairs, fresh, kept):
 
 @jit
 def backward(cell, panels, a, a_rows, s, s_rows, dy, ds, ds_rows, pairs, fresh, kept):
-    """Backward through time: `a` as left by `forward` becomes da, and ds the gradient of s[:, 0].
+    """Go backward through time: `a`, as left by `forward`, becomes da, and ds the gradient of s[:, 0].
 
     Shapes: as in `forward`; panels (G, packed W_hh); dy (T, B*H) the gradient of h from the layer above;
-    ds (states, B*H), with ds_rows (states, B, H) the same memory, starts as 0: truncated BPTT cuts
-    after the last step, and where a document begins.  Cost: 2 G H^2 flops a character.
+    ds (states, B*H) and ds_rows (states, B, H) share memory. ds starts as 0, because truncated BPTT cuts
+    the gradient after the last step; it also cuts where a document starts.  Cost: 2 G H^2 flops a character.
     """
     batch = ds_rows.shape[1]
     for i in range(ds.shape[0]):
         zero(ds[i])
     for t in range(a.shape[1] - 1, -1, -1):
-        add(dy[t], ds[0])  # h[t] is read by the layer above and by the next step
+        add(dy[t], ds[0])  # the layer above and the next step both read h[t]
         if fresh.size > 0:
             _hide(s_rows, fresh, t, kept)
         cell.backward(a, s, t, ds)
@@ -119,17 +120,17 @@ def backward(cell, panels, a, a_rows, s, s_rows, dy, ds, ds_rows, pairs, fresh, 
             if fresh[t * batch + b]:
                 for i in range(ds_rows.shape[0]):
                     zero(ds_rows[i, b])
-    for r in range(fresh.size):  # what W_hh was multiplied by
+    for r in range(fresh.size):  # W_hh was multiplied by 0 here
         if fresh[r]:
             zero(s_rows[0, r])
 
 
 @jit
 def weight_gradient(dout, blocks, x, dw, buffer, pairs):
-    """dw[g] += dout[blocks[g]]^T x: the outer products of all rows, added up.
+    """Add the outer products of all rows: dw[g] += dout[blocks[g]]^T x.
 
-    Shapes: dout (any, N, H); blocks: which of dout belong to the G gates; x (N, I); dw (G, H, I);
-    buffer: panels of BLOCK rows of x.  Cost: 2 N G H I flops.
+    Shapes: dout (any, N, H); blocks: the indices in dout of the G gates; x (N, I); dw (G, H, I);
+    buffer: panels for BLOCK rows of x.  Cost: 2 N G H I flops.
     """
     for start in range(0, x.shape[0], BLOCK):
         rows = x[start : start + BLOCK]
@@ -162,13 +163,13 @@ def zero(x):
 
 @jit
 def copy(x, out):
-    """out = x, vectors of one size."""
+    """out = x, for vectors of equal size."""
     for k in range(x.size):
         out[k] = x[k]
 
 
 @jit
 def add(x, out):
-    """out += x, vectors of one size."""
+    """out += x, for vectors of equal size."""
     for k in range(x.size):
         out[k] += x[k]

@@ -1,13 +1,13 @@
-"""The matrix product, of floats or of pairs of bfloat16 with float32 sums.
+"""Matrix products of floats, or of bfloat16 pairs with float32 sums.
 
     C (M, N) = A (M, K) @ B (K, N)    or    C += A @ B
 
-B is first packed into *panels* of a few vectors' width, so that the inner loop (tile.py) reads it from memory
-in order, and a panel serves all rows of A. The type of the panels says what is multiplied: floats as they
-are, or, in panels of uint32, pairs (bfloat16.py). A is read in place, by any strides, so the same code
-multiplies by A and by its transpose; of pairs, `rows_of` and `transposed` make a copy first, which serves all
-products by it. Pairs go to the matrix unit (amx.py) where there is one.
-`matmul_plain` in the tests is the same in three loops.
+B is first packed into *panels*, a few vectors wide, so that the inner loop (tile.py) reads it from memory in
+order. A panel serves all rows of A. The panels' type selects the kind of product: float panels multiply
+floats, uint32 panels multiply pairs (bfloat16.py). Floats of A are read in place with any strides, so the
+same code multiplies by A and by its transpose. For pairs, `rows_of` and `transposed` first make a copy, which
+serves all products with A. If there is a matrix unit (amx.py), it multiplies the pairs.
+`matmul_plain` in the tests computes the same in three loops.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from .tile import tile
 
 @jit
 def panel_width(itemsize):
-    """Columns of a full panel, for elements of `itemsize` bytes."""
+    """Return the columns of a full panel, for elements of `itemsize` bytes."""
     return VECTORS * (VECTOR_BYTES // itemsize)
 
 
 def packed_size(depth: int, columns: int, itemsize: int, pairs: bool = False) -> int:
-    """Elements that `pack` writes for a (depth, columns) matrix: columns are padded to whole vectors."""
+    """Return the elements that `pack` writes for a (depth, columns) matrix, padded to whole vectors."""
     lanes = VECTOR_BYTES // itemsize
     return (depth_of(depth) if pairs else depth) * -(-columns // lanes) * lanes
 
 
 @jit
 def pack(b, panels):
-    """Write B (K, N), of any strides, to `panels` (packed_size,) in the order the tile reads it.
+    """Write B (K, N), with any strides, to `panels` (packed_size,) in the order in which tiles read it.
 
-    Panel p holds columns [p W, (p+1) W) as rows of W, one for each k, or each two; the last panel is as many
-    whole vectors wide as its columns need, padded with 0.
+    Panel p holds columns [p W, (p+1) W) as rows of W, one row for each k, or for each pair of them. The last
+    panel is padded with 0 to whole vectors.
     """
     deep, columns = _depth(b, panels), b.shape[1]
     lanes = VECTOR_BYTES // b.itemsize
@@ -127,42 +127,43 @@ def _of_pairs(array: Any) -> bool:
 
 @choice
 def _depth(b, panels):
-    """Rows of a panel."""
+    """Return the number of rows in a panel."""
     return _pairs_along if _of_pairs(panels) else _rows
 
 
 @choice
 def _fill(b, panel, width):
-    """Columns into a panel."""
+    """Write columns to a panel."""
     return _fill_pairs if _of_pairs(panel) else _fill_floats
 
 
 @choice
 def rows_of(a, buffer):
-    """A (M, K), rows in order, as the left factor of products; buffer: where pairs go, else empty."""
+    """Return row-major A (M, K) as a left factor; buffer: receives pairs, or is empty for floats."""
     return _pairs_of_rows if _of_pairs(buffer) else _itself
 
 
 @choice
 def transposed(a, buffer):
-    """As `rows_of`, of A given as its transpose (K, M)."""
+    """Do the same as `rows_of` for A given as its transpose (K, M)."""
     if _of_pairs(buffer):
-        return _pairs_turned if HAS_AMX else _pairs_transposed  # its tiles read rows
+        return _pairs_turned if HAS_AMX else _pairs_transposed  # AMX tiles read rows
     return _transpose
 
 
 @choice
 def _multiply(a, panels, c, accumulate):
-    """The product, by the unit for its factors."""
+    """Multiply with the matrix unit or with vectors."""
     return matmul_by_tiles if _of_pairs(panels) and HAS_AMX else _by_vectors
 
 
 @jit
 def matmul(a, panels, c, accumulate):
-    """c = a @ B, or c += a @ B, where `panels` is B (K, N) as packed by `pack`.
+    """Compute c = a @ B, or c += a @ B, where `panels` is B (K, N) as packed by `pack`.
 
-    Shapes: a (M, K) any strides, or what `rows_of` and `transposed` give; c (M, N) with adjacent columns, not
-    overlapping a.  Cost: 2 M N K flops; B is read once per tile of rows, from the innermost cache it fits.
+    Shapes: a (M, K) with any strides, or the result of `rows_of` or `transposed`; c (M, N) with adjacent
+    columns, not overlapping a.
+    Cost: 2 M N K flops; B is read once per tile of rows, from the innermost cache that holds it.
     """
     _multiply(a, panels, c, accumulate)
 

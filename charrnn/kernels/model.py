@@ -2,8 +2,8 @@
 
     ids -> one-hot or embedding -> L recurrent layers -> (attention) -> logits -> softmax -> nats
 
-Everything here works on the named views of three blocks of memory, made in the package `model`: the weights
-(or their gradient), the weights packed for the matrix product, and a shard's working memory.
+Everything here works on named views of three blocks of memory, which the package `model` allocates: the
+weights (or their gradient), the weights packed for matrix products, and a shard's working memory.
 Symbols: V vocabulary, E embedding, H hidden, L layers, G gates, T steps, B sequences.
 """
 
@@ -21,20 +21,20 @@ from .matmul import matmul, pack, rows_of
 
 
 class Weights(NamedTuple):
-    """Views of the flat vector of parameters, or of a gradient."""
+    """Views of the flat vector of parameters or of a gradient."""
 
     embed: Any  # (V, E), E = 0 without an embedding
-    input: Any  # first layer: (V, G, H) a row for each character, or (G, H, E) with an embedding
+    input: Any  # first layer: (V, G, H), a row per character; with an embedding (G, H, E)
     stacked: Any  # (L - 1, G, H, H) W_ih of the layers above
     recurrent: Any  # (L, G, H, H) W_hh
-    bias: Any  # (L, blocks that have a bias, H)
+    bias: Any  # (L, blocks with a bias, H)
     attention: Any  # attention.Weights, or None
-    out: Any  # (1, V, H): a product with one gate
+    out: Any  # (1, V, H), as for a product with one gate
     out_bias: Any  # (1, V)
 
 
 class Panels(NamedTuple):
-    """Every dense matrix packed for both directions: x W^T going forward, dy W going back."""
+    """Every dense matrix packed for both passes: x W^T going forward, dy W going back."""
 
     input: Any  # (G, size), empty without an embedding
     stacked: Any  # (L - 1, G, size)
@@ -48,38 +48,38 @@ class Panels(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A shard's memory for chunks of T steps of B sequences.  N = T*B rows, in the order of time.
+    """A shard's memory for chunks of T steps of B sequences.  N = T*B rows, ordered by time.
 
-    `rows` views share the memory of the field before them: the cells work on whole steps, (T, B*H),
-    the products on rows, (N, H).
+    A field NAME_rows shares the memory of NAME: cells work on whole steps, (T, B*H), and matrix products on
+    rows, (N, H).
     """
 
     ids: Any  # (N,) int32
-    targets: Any  # (N,) int32, the characters that follow
-    fresh: Any  # (N,) uint8, 1 where a document begins, before which the state is 0; empty where none does
+    targets: Any  # (N,) int32, the next characters
+    fresh: Any  # (N,) uint8, 1 where a document starts with state 0; empty if none does
     x: Any  # (N, E) embedded inputs
     dx: Any  # (N, E)
     state: Any  # (L, states, B*H) carried from chunk to chunk
     a: Any  # (L, blocks, T, B*H) pre-activations, then activations, then their gradients
     a_rows: Any  # (L, blocks, N, H)
-    s: Any  # (L, states, T + 1, B*H); at 0 the state carried in
+    s: Any  # (L, states, T + 1, B*H); step 0 is the state carried in
     s_rows: Any  # (L, states, N + B, H)
-    ds: Any  # (L, states, B*H), in the end the gradient of the state carried in
+    ds: Any  # (L, states, B*H), finally the gradient of the state carried in
     ds_rows: Any  # (L, states, B, H)
-    dropped: Any  # (L, N, H) outputs of the layers after dropout; empty without
-    kept: Any  # (states, B, H) states that `fresh` hides; empty without
-    dy: Any  # (T, B*H) gradient of a layer's output
+    dropped: Any  # (L, N, H) layer outputs after dropout; empty without dropout
+    kept: Any  # (states, B, H) states that `fresh` hides; empty without documents
+    dy: Any  # (T, B*H) gradient of one layer's output
     dy_rows: Any  # (N, H)
     logits: Any  # (1, N, V)
     nats: Any  # (N,) float64, -ln p of each target
-    buffer: Any  # panels of layer.BLOCK rows
-    pairs: Any  # left factors as pairs of bfloat16; empty where products are of floats
+    buffer: Any  # panels for layer.BLOCK rows
+    pairs: Any  # left factors as bfloat16 pairs; empty if products use floats
     attention: Any  # attention.Memory, or None
 
 
 @jit
 def pack_weights(w, p, back):
-    """Pack every dense matrix, once for all shards and steps; `back`: for the backward pass too."""
+    """Pack every dense matrix, once for all shards and time steps; back: also for the backward pass."""
     for g in range(p.input.shape[0]):
         pack(w.input[g].T, p.input[g])
         if back:
@@ -102,7 +102,7 @@ def pack_weights(w, p, back):
 
 @jit
 def _output(work, l, rate):
-    """What layer l hands upwards: (N, H)."""
+    """Return the output of layer l for the layer above, (N, H)."""
     batch = work.ds_rows.shape[2]
     return work.dropped[l] if rate > 0 else work.s_rows[l, 0, batch:]
 
@@ -114,9 +114,9 @@ def _layer_key(key, l):
 
 @jit
 def forward(cell, w, p, work, rate, key):
-    """From work.ids and work.state, all of work.s and work.logits.
+    """Compute work.s and work.logits from work.ids and work.state.
 
-    rate, key: dropout between the layers and before the softmax (see `dropout`); 0 turns it off.
+    rate, key: dropout between the layers and before the softmax (see `dropout`); rate 0 turns it off.
     Cost: 2 flops a character for each weight outside the lookup.
     """
     layers = work.a.shape[0]
@@ -146,7 +146,7 @@ def forward(cell, w, p, work, rate, key):
 
 @jit
 def carry(work):
-    """The state after the chunk becomes the one that the next chunk starts from."""
+    """Copy the state after the chunk to the state that the next chunk starts from."""
     for l in range(work.state.shape[0]):
         for i in range(work.state.shape[1]):
             layer.copy(work.s[l, i, work.a.shape[2]], work.state[l, i])
@@ -155,7 +155,7 @@ def carry(work):
 
 @jit
 def score(work):
-    """After `forward`: the sum of nats, each in work.nats; logits become probabilities; carries the state."""
+    """After `forward`: fill work.nats and return their sum, turn logits into p, and carry the state."""
     softmax_cross_entropy(work.logits[0], work.targets, work.nats)
     carry(work)
     total = 0.0
@@ -166,7 +166,7 @@ def score(work):
 
 @jit
 def backward(cell, p, work, flat_grad, grad, scale, rate, key):
-    """After `score`: flat_grad, seen as `grad`, becomes the gradient of scale times the sum of nats.
+    """After `score`: write the gradient of scale times the sum of nats to flat_grad, viewed as `grad`.
 
     work.ds[l] becomes the gradient of the state carried into layer l.  rate, key: as in `forward`.
     Cost: 4 flops a character for each weight outside the lookup.

@@ -1,8 +1,8 @@
-"""The optimisers' steps, as PyTorch defines them, over a block of the flat vector.
+"""The optimizers' steps, as PyTorch defines them, over a block of the flat vector.
 
-Each is `NAME(w, g, slots, lr, step, decay)`: w the parameters, changed in place; g their gradient, already
-clipped, which may be overwritten; slots (SLOTS[NAME], size) what the optimiser remembers, 0 before the first
-step; step counts from 1; decay is weight decay, an L2 penalty but for adamw.  Cost: one pass over all.
+Each is `NAME(w, g, slots, lr, step, decay)`. w: the parameters, updated in place; g: their clipped gradient,
+which may be overwritten; slots (SLOTS[NAME], size): the optimizer's state, 0 before the first step; step:
+counts from 1; decay: weight decay, an L2 penalty except for adamw.  Cost: one pass over the block.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SLOTS = {"sgd": 0, "momentum": 1, "adagrad": 1, "rmsprop": 1, "adam": 2, "adamw"
 
 @jit
 def clip(g, factor, limit):
-    """g times factor (clipping by the global norm), then each element cut to +-limit; limit 0: no cut."""
+    """Multiply g by factor (global norm clipping), then clip elements to +-limit; 0: no limit."""
     scale, top = g.dtype.type(factor), g.dtype.type(limit if limit > 0 else np.inf)
     for k in range(g.size):
         x = g[k] * scale
@@ -28,7 +28,7 @@ def clip(g, factor, limit):
 
 @jit
 def clamp(w, limit):
-    """Weight clipping: each parameter cut to +-limit."""
+    """Clip each parameter to +-limit."""
     top = w.dtype.type(limit)
     for k in range(w.size):
         x = top if w[k] > top else w[k]
@@ -84,7 +84,7 @@ def rmsprop(w, g, slots, lr, step, decay):
 
 @jit
 def _power(x, n):
-    """x^n by squaring, for a whole number n from 0 on."""
+    """Return x^n by repeated squaring, for an integer n >= 0."""
     result = 1.0
     while n > 0:
         result, x, n = (result * x if n & 1 else result), x * x, n >> 1
@@ -110,7 +110,7 @@ def adam(w, g, slots, lr, step, decay):
 
 @jit
 def adamw(w, g, slots, lr, step, decay):
-    """Weights shrink by lr decay apart from Adam's step   (Loshchilov & Hutter 2019)"""
+    """w -= lr decay w, then Adam's step without decay   (Loshchilov & Hutter 2019)"""
     keep = w.dtype.type(1 - lr * decay)
     for k in range(w.size):
         w[k] *= keep

@@ -1,4 +1,4 @@
-"""What the machine can do at best, to hold measurements against."""
+"""Kernels that measure the machine's peak rates, for comparison with other measurements."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from .matmul import matmul
 
 @jit
 def multiply(a, panels, c, repeats):
-    """The tile again and again on data in the innermost cache.  Cost: 2 M N K flops each."""
+    """Repeat one matrix product on data in the innermost cache.  Cost: 2 M N K flops each time."""
     for _ in range(repeats):
         matmul(a, panels, c, True)
 
 
 @jit
 def read(array):
-    """All of an array of whole numbers, whose sum a compiler may make in any order."""
+    """Read an array of integers by summing it; a compiler may sum integers in any order."""
     total = 0
     for k in range(array.size):
         total += array[k]

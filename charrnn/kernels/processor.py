@@ -1,4 +1,4 @@
-"""What the processor compiled for has: vectors, products of bfloat16, a matrix unit."""
+"""Features of the target processor: vectors, bfloat16 products, a matrix unit."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ CONFIG: Any = numba.config
 
 
 def features() -> list[str]:
-    """By LLVM's names."""
+    """Return the processor's features by their LLVM names."""
     chosen = CONFIG.CPU_FEATURES
     found: list[str] = (get_host_cpu_features() if chosen is None else chosen).split(",")
     return found
 
 
 def machine() -> tuple[int, int, int]:
-    """(bytes in a vector, rows of a tile, vectors of a tile).
+    """Return (bytes in a vector, rows of a tile, vectors of a tile).
 
-    Rows x vectors accumulators, the vectors of B and a broadcast must fit the registers:
-    32 with AVX-512 and NEON, 16 with AVX2 and SSE.
+    Rows x vectors accumulators, the vectors of B and one broadcast must fit into the registers: 32 with
+    AVX-512 and NEON, 16 with AVX2 and SSE.
     """
     there = features()
     if "+avx512f" in there:
@@ -34,10 +34,10 @@ def machine() -> tuple[int, int, int]:
 
 
 def matrix_unit() -> bool:
-    """Whether there is AMX for bfloat16, and Linux lets this process and its threads use it.
+    """Return whether there is AMX for bfloat16, and Linux lets this process and its threads use it.
 
-    Source: Documentation/arch/x86/xstate.rst of Linux: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA),
-    since registers of 8 KiB are kept only for those who ask.
+    Linux saves the 8 KiB of tile registers only for processes that request it, with
+    arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).  Source: Linux, Documentation/arch/x86/xstate.rst.
     """
     if not {"+avx512bf16", "+amx-tile", "+amx-bf16"} <= {*features()} or sys.platform != "linux":
         return False
@@ -46,5 +46,5 @@ def matrix_unit() -> bool:
 
 
 VECTOR_BYTES, ROWS, VECTORS = machine()
-HAS_BFLOAT16 = {"+avx512f", "+avx512bf16"} <= {*features()}  # whether pairs can be multiplied here
+HAS_BFLOAT16 = {"+avx512f", "+avx512bf16"} <= {*features()}  # whether this processor multiplies pairs
 HAS_AMX = HAS_BFLOAT16 and matrix_unit()

@@ -1,4 +1,4 @@
-"""Drawing characters: one kernel call for a block of them."""
+"""Sample characters, a block of them in one kernel call."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from . import model
 from .elementary import exp, ln
 from .jit import called, jit
 
-LOWEST = -1e300  # ln p times a penalty stays finite, so that the largest can be subtracted
-forward = called(model.forward)  # which training and scoring have compiled
+LOWEST = -1e300  # keeps ln p times a penalty finite, so that the largest can be subtracted
+forward = called(model.forward)  # already compiled for training and scoring
 
 
 class Rules(NamedTuple):
-    """What is done to a distribution before a character is drawn from it, in this order."""
+    """The changes to a distribution before a character is sampled from it, in this order."""
 
-    penalty: float  # factor of ln p of the characters read last; 1: off
-    temp: float  # 0: the most likely character
-    top_k: int  # as many of the most likely as are kept; the size of the vocabulary: off
-    top_p: float  # the most likely are kept until their sum reaches this share; 1: off
-    min_p: float  # least probability that is kept, as a share of the largest; 0: off
+    penalty: float  # factor for ln p of recent characters; 1: off
+    temp: float  # temperature; 0: the most likely character
+    top_k: int  # how many of the most likely characters to keep; the vocabulary's size: off
+    top_p: float  # keep the most likely until their sum reaches this share; 1: off
+    min_p: float  # lowest probability to keep, as a share of the largest; 0: off
 
 
 def plain(vocab_size: int) -> Rules:
-    """The model's own distribution."""
+    """Return the rules that leave the model's distribution unchanged."""
     return Rules(1.0, 1.0, vocab_size, 1.0, 0.0)
 
 
 @jit
 def log_total(logits):
-    """ln of the sum of e**logits, in float64: ln p of character k is logits[k] less this."""
+    """Return ln(sum(e**logits)) in float64; ln p of character k is logits[k] minus this."""
     highest, total = np.float64(logits[_likeliest(logits)]), 0.0
     for k in range(logits.size):
         total += exp(np.float64(logits[k]) - highest)
@@ -41,7 +41,7 @@ def log_total(logits):
 
 @jit
 def _likeliest(values):
-    """The first of the largest, or of those that are NaN."""
+    """Return the index of the first NaN, or else of the first largest value."""
     best = 0
     for k in range(1, values.size):
         if values[best] == values[best] and not values[k] <= values[best]:
@@ -51,9 +51,9 @@ def _likeliest(values):
 
 @jit
 def cut_tail(p, top_k, top_p):
-    """Set to 0 all but the top_k largest, and of these all but the first whose sum reaches top_p of theirs.
+    """Keep the top_k largest, and of these only the first whose sum reaches top_p of theirs; set others to 0.
 
-    Of equals the lower id counts as larger.  Cost: top_k times ln V.
+    Among equals, the lower id counts as larger.  Cost: top_k times ln V.
     """
     heap, total, left = np.arange(p.size), 0.0, p.size
     for root in range(left // 2 - 1, -1, -1):
@@ -61,7 +61,7 @@ def cut_tail(p, top_k, top_p):
     for _ in range(top_k):
         total += p[heap[0]]
         left -= 1
-        heap[0], heap[left] = heap[left], heap[0]  # the largest, one after the other, from the end
+        heap[0], heap[left] = heap[left], heap[0]  # the largest go to the end, one after the other
         _sift(p, heap, 0, left)
     kept, reached = 0, 0.0
     while kept < top_k and (top_p == 1 or reached < top_p * total):
@@ -73,7 +73,7 @@ def cut_tail(p, top_k, top_p):
 
 @jit
 def _sift(p, heap, root, size):
-    """Move an id down to where none below it is larger: the heap of heapsort (Williams 1964)."""
+    """Move an id down until none below it is larger: the heap of heapsort (Williams 1964)."""
     child = 2 * root + 1
     while child < size:
         if child + 1 < size and _larger(p, heap[child + 1], heap[child]):
@@ -91,20 +91,20 @@ def _larger(p, i, j):
 
 @jit
 def draw(logits, rules, recent, u, p):
-    """An id drawn from softmax(logits) under `rules`: the cumulative sum inverted at u in [0, 1).
+    """Sample an id from softmax(logits) under `rules`: invert the cumulative sum at u in [0, 1).
 
-    Shapes: logits (V,); recent: the ids that the penalty is for; p (V,) float64, overwritten.
-    -1: the logits overflowed.
-    temp 0: the most likely, the lowest id of equals. A character of probability 0 is never drawn: its
-    cumulative sum equals the one before it, and the first that exceeds u times the total is taken.
-    Source: the penalty is that of CTRL (Keskar et al. 2019, section 4.1), on ln p, which is never above 0,
-    in place of logits, whose offset means nothing.
+    Return -1 if the logits overflowed.
+    Shapes: logits (V,); recent: the ids to penalize; p (V,) float64, overwritten.
+    temp 0 returns the most likely id, the lowest among equals. A character of probability 0 is never sampled:
+    its cumulative sum equals the one before it, and the first sum that exceeds u times the total wins.
+    Source: the penalty of CTRL (Keskar et al. 2019, section 4.1), applied to ln p, which is never above 0,
+    instead of the logits, whose offset is arbitrary.
     """
     total = log_total(logits) if rules.penalty != 1 else 0.0
     for k in range(p.size):
         p[k] = logits[k] - total
     if rules.penalty != 1:
-        for k in recent:  # an id that occurs twice is set twice to the same
+        for k in recent:  # a repeated id gets the same value again
             lowered = (logits[k] - total) * rules.penalty
             p[k] = LOWEST if lowered < LOWEST else lowered
     best = _likeliest(p)
@@ -119,7 +119,7 @@ def draw(logits, rules, recent, u, p):
         cut_tail(p, rules.top_k, rules.top_p)
     total = 0.0
     for k in range(p.size):
-        if p[k] >= rules.min_p:  # of the largest, which is 1
+        if p[k] >= rules.min_p:  # relative to the largest, which is 1
             total += p[k]
         p[k] = total
     at = u * total
@@ -131,7 +131,7 @@ def draw(logits, rules, recent, u, p):
 
 @jit
 def predict(logits, rules, uniforms, p, drawn):
-    """drawn[row] from softmax(logits[row]) under `rules`, of which none looks back; 0 for an overflow.
+    """Sample drawn[row] from softmax(logits[row]) under `rules`, without a penalty; 0 for an overflow.
 
     Shapes: logits (N, V); uniforms, drawn (N,); p (V,) float64, overwritten.
     """
@@ -142,13 +142,14 @@ def predict(logits, rules, uniforms, p, drawn):
 
 @jit
 def generate(cell, w, p, work, rules, recent, uniforms, scratch, drawn, logprobs):
-    """Draw a block of characters: each is the next input, the state is carried on in work.state.
+    """Sample a block of characters. Each becomes the next input, and work.state carries the state.
 
-    Shapes: recent (B, any) int32, the ids read last, the latest at the end; uniforms (B, steps) float64 in
+    Shapes: recent (B, any) int32, the last ids read, the latest at the end; uniforms (B, steps) float64 in
     [0, 1); scratch (V,) float64; drawn (B, steps) int32; logprobs (B, steps) float64, the model's own ln p
-    of what is drawn, or empty; work: for chunks of one step, the last characters so far in work.ids (B,).
-    drawn is -1 where the model overflowed; what follows it means nothing.
-    Cost: the forward pass; for one sequence, a read of all weights a character.
+    of the sampled characters, or empty; work: for chunks of one step, with the latest characters in work.ids
+    (B,).
+    drawn is -1 where the model overflowed; values after that are meaningless.
+    Cost: the forward pass; for one sequence, each character reads all weights.
     """
     for step in range(drawn.shape[1]):
         forward(cell, w, p, work, 0.0, np.uint64(0))

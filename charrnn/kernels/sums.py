@@ -1,8 +1,8 @@
-"""Sums, and the largest, over a vector in an order of their own: the same bits on every processor.
+"""Sums over a vector, and its largest element, in a fixed order: the same bits on every processor.
 
-A sum that the compiler may reorder is made over as many lanes as the processor's vectors have. Here there are
-16, however wide these are: lane i adds up x[i], x[i + 16], x[i + 32], ..., then lane i and i + 8 are added, i
-and i + 4, and so on.  Vectors have adjacent elements.
+A sum that the compiler may reorder uses as many lanes as the processor's vectors have. These functions
+always use 16: lane i adds up x[i], x[i + 16], x[i + 32], ...; then lanes i and i + 8 are added, then i and
+i + 4, and so on.  Vectors have adjacent elements.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MASK = ir.VectorType(ir.IntType(1), LANES)
 
 @instruction
 def total(context: Any, x: Any) -> Any:
-    """The sum of a vector."""
+    """Return the sum of a vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _fold(builder, [_view(context, builder, x, args[0])], None, _add, _add)
@@ -31,7 +31,7 @@ def total(context: Any, x: Any) -> Any:
 
 @instruction
 def dot(context: Any, x: Any, y: Any) -> Any:
-    """The sum of products of two vectors of one type and size, by fused multiply-adds."""
+    """Return the dot product of two vectors of one type and size, with fused multiply-adds."""
     if x.dtype != y.dtype:
         return None
 
@@ -44,7 +44,7 @@ def dot(context: Any, x: Any, y: Any) -> Any:
 
 @instruction
 def squares(context: Any, x: Any) -> Any:
-    """The sum of squares of a vector in float64, which neither overflows nor loses small terms."""
+    """Return the sum of squares of a vector in float64, which neither overflows nor loses small terms."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def add(builder: Any, acc: Any, v: Any) -> Any:
@@ -58,7 +58,7 @@ def squares(context: Any, x: Any) -> Any:
 
 @instruction
 def largest(context: Any, x: Any) -> Any:
-    """The largest of a vector that is not empty; NaN if that comes first, else as if it were not there."""
+    """Return the largest element of a non-empty vector; NaN if the first is NaN; other NaNs are ignored."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         view = _view(context, builder, x, args[0])
@@ -84,10 +84,10 @@ def _multiply_add(builder: Any, acc: Any, x: Any, y: Any) -> Any:
 
 
 def _fold(builder: Any, views: list[Any], number: Any, take: Any, merge: Any, first: Any = None) -> Any:
-    """acc = take(builder, acc, next 16 of each view), then the lanes merged.
+    """Repeat acc = take(builder, acc, next 16 of each view), then merge the lanes.
 
-    number: of the accumulators, by default that of the vectors.  first: what each lane begins with and what
-    stands in for elements beyond the end; 0 by default.
+    number: type of the accumulators, by default that of the vectors.  first: initial value of each lane, also
+    used for elements beyond the end; 0 by default.
     """
     element = views[0].data.type.pointee
     lanes = ir.VectorType(number or element, LANES)

@@ -1,13 +1,12 @@
-"""A tile of C = A B that stays in registers while k runs.
+"""Compute a tile of C = A B that stays in registers while k runs.
 
     for k:  b[0..NV) = panel[k]                      NV vector loads
             for m:  acc[m, 0..NV) += A[m, k] * b     one broadcast, NV multiply-adds
 
-Cost: 2 M N K flops. At 8 x 2 vectors a step in k issues 16 multiply-adds for 2 + 8 loads, so the multipliers
-are the limit, not the loads. Numba's vectoriser does not find this by itself, hence the intrinsic.
+Cost: 2 M N K flops. With 8 x 2 vectors, a step in k issues 16 multiply-adds for 2 + 8 loads, so the
+multipliers are the limit, not the loads. The compiler does not vectorize this by itself, hence the intrinsic.
 
-What an element of A and of the panels is, and how two are multiplied, is a `Product`: a float, or a pair of
-bfloat16 that stand one behind the other along k. All else is written once.
+A *product* defines the type of the elements and how to multiply them: floats, or bfloat16 pairs along k.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from .processor import ROWS, VECTOR_BYTES, VECTORS
 
 
 class BFloat(ir.Type):  # type: ignore[misc]
-    """LLVM's bfloat, which llvmlite lacks."""
+    """LLVM's type bfloat, which llvmlite lacks."""
 
     def _to_string(self) -> str:
         return "bfloat"
@@ -36,7 +35,7 @@ class BFloat(ir.Type):  # type: ignore[misc]
 
 
 class FloatProduct:
-    """Floats of any size; each element of C is one chain of fused multiply-adds over k."""
+    """Multiply floats; each element of C is one chain of fused multiply-adds over k."""
 
     def __init__(self, element: Any, lanes: int):
         self.sum = self.factor = ir.VectorType(element, lanes)
@@ -46,7 +45,7 @@ class FloatProduct:
 
 
 class PairProduct:
-    """Pairs of bfloat16 with float32 sums: acc + a[0] b[0] + a[1] b[1], where denormals count as 0."""
+    """Multiply bfloat16 pairs with float32 sums: acc + a[0] b[0] + a[1] b[1]; denormals count as 0."""
 
     def __init__(self, lanes: int):
         self.sum, self.factor = ir.VectorType(ir.FloatType(), lanes), ir.VectorType(INT, lanes)
@@ -59,9 +58,9 @@ class PairProduct:
 
 @instruction
 def tile(context: Any, a: Any, panels: Any, c: Any, row: Any, column: Any, accumulate: Any) -> Any:
-    """One tile of C, from `row` and `column`, as large as fits; returns its number of rows.
+    """Compute one tile of C from [row, column], as large as fits, and return its number of rows.
 
-    a and panels are floats as c is, or uint32, pairs of bfloat16, where c is float32.
+    a and panels have the float type of c, or they are uint32 pairs of bfloat16 and c is float32.
     """
     signature = types.intp(a, panels, c, types.intp, types.intp, types.boolean)
     element = c.dtype
@@ -85,7 +84,7 @@ def tile(context: Any, a: Any, panels: Any, c: Any, row: Any, column: Any, accum
 def _emit(
     builder: Any, product: Any, views: list[Any], row: Any, column: Any, accumulate: Any, a_is_c: bool
 ) -> Any:
-    """Choose, at run time, among loops written out for ROWS, ROWS/2, .. 1 rows and VECTORS .. 1 vectors."""
+    """Choose at run time between loops unrolled for ROWS, ROWS/2, .. 1 rows and VECTORS .. 1 vectors."""
     a, panels, c = views
     lanes = product.sum.count
     size = ir.Constant(row.type, bytes_of(product.sum.element))
@@ -132,7 +131,7 @@ def _accumulate(
     rows: int,
     vectors: int,
 ) -> list[list[Any]]:
-    """The loop over k; returns the accumulators [rows][vectors] as values, never as memory."""
+    """Emit the loop over k; return the accumulators [rows][vectors], which are values, not memory."""
     index, align, lanes = depth.type, bytes_of(product.sum.element), product.sum.count
     before = builder.block
     head, body, exit_ = (builder.append_basic_block(f"k.{n}") for n in ("head", "body", "exit"))
@@ -169,7 +168,7 @@ def _accumulate(
 def _store(
     builder: Any, acc: list[list[Any]], c_at: Any, c_stride: Any, columns_left: Any, accumulate: Any
 ) -> None:
-    """C = acc or C += acc, leaving alone what lies beyond the last column."""
+    """Emit C = acc or C += acc, without touching memory beyond the last column."""
     vector = acc[0][0].type
     lanes = vector.count
     align = ir.Constant(INT, bytes_of(vector.element))

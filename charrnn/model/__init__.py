@@ -1,1 +1,1 @@
-"""A model in memory: one flat vector of parameters, PyTorch's names for it, and what runs on it."""
+"""A model in memory: one flat vector of parameters, PyTorch's names for its parts, and code to run it."""

@@ -1,4 +1,4 @@
-"""All parameters in one flat vector with named views, and what a sequence carries from chunk to chunk."""
+"""Layout of all parameters in one flat vector, and of the values a sequence carries from chunk to chunk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each parameter of a model lies in the flat vector."""
+    """The place of each parameter of a model in the flat vector."""
 
     config: ModelConfig
     vocab_size: int
@@ -32,7 +32,7 @@ class Layout:
 
     @cached_property
     def shapes(self) -> Weights:
-        """The shape of each view, in the order in which they lie (see kernels/model.py)."""
+        """The shape of each view, in the order of the flat vector (see kernels/model.py)."""
         v, h, e = self.vocab_size, self.config.hidden_size, self.config.embed_size
         window, a = self.config.attention, self.config.attention_size
         layers, gates = self.config.num_layers, len(self.cell.input)
@@ -53,7 +53,7 @@ class Layout:
 
     @cached_property
     def products(self) -> int:
-        """Weights of the matrix products: 2 flops each a character forward, 4 back; a lookup costs none."""
+        """Weights in matrix products: 2 flops each per character forward, 4 back; lookups cost none."""
         shapes, looks = self.shapes, self.shapes.attention
         dense = [shapes.stacked, shapes.recurrent, shapes.out]
         dense += [looks.project, looks.out] if looks else []
@@ -61,7 +61,7 @@ class Layout:
         return sum(map(prod, dense))
 
     def views(self, flat: Array) -> Weights:
-        """The parts of `flat` (size,) as shaped arrays that share its memory."""
+        """Return the parts of `flat` (size,) as shaped arrays that share its memory."""
         parts, start = [], 0
         for shape in self._in_order():
             parts.append(flat[start : start + prod(shape)].reshape(shape))
@@ -78,10 +78,10 @@ class Layout:
 
     @cached_property
     def carried(self) -> dict[str, Shape]:
-        """What a sequence carries from chunk to chunk, in the order in which it is saved.
+        """The shapes of what a sequence carries from chunk to chunk, in the order in which it is saved.
 
-        state: of all layers.  With attention, the keys and values that the next steps look back on, and how
-        many of these there are.
+        state: the state of all layers.  With attention, also the keys and values that the next steps look
+        back on, and their number.
         """
         config = self.config
         state: dict[str, Shape] = {"state": (config.num_layers, len(self.cell.states), config.hidden_size)}
@@ -91,11 +91,11 @@ class Layout:
 
     @property
     def carried_size(self) -> int:
-        """Numbers that a sequence carries."""
+        """How many numbers a sequence carries."""
         return sum(map(prod, self.carried.values()))
 
     def carried_views(self, values: Array) -> dict[str, Array]:
-        """The parts, by name, of what B sequences carry (B, carried_size); they share its memory."""
+        """Return views by name of the values that B sequences carry (B, carried_size)."""
         views, start = {}, 0
         for name, shape in self.carried.items():
             views[name] = values[:, start : start + prod(shape)].reshape(len(values), *shape)
@@ -103,16 +103,16 @@ class Layout:
         return views
 
     def initial(self, seed: int) -> Array:
-        """First values: an embedding from N(0, 1); no lag favoured; the others uniform.
+        """Return initial parameters: embeddings from N(0, 1), lag biases 0, all others uniform.
 
-        Within sqrt(3 / inputs) in recurrent layers (LeCun et al. 1998), or 1 for one-hot inputs, of which one
-        counts at a time; else within 1/sqrt(H). With PyTorch's, all within 1/sqrt(H), two LSTM layers learn
-        nothing for hundreds of steps; a forget gate's bias of 1 (Jozefowicz et al. 2015) learned slower:
-        docs/training.md.
+        Weights of recurrent layers are within +-sqrt(3 / inputs) (LeCun et al. 1998), those of one-hot inputs
+        within +-1, because only one input is 1 at a time, and all others within +-1/sqrt(H). With PyTorch's
+        initialization, all within +-1/sqrt(H), two LSTM layers learn nothing for hundreds of steps. A forget
+        gate bias of 1 (Jozefowicz et al. 2015) learned more slowly: docs/training.md.
         """
         rng = np.random.default_rng([seed, 0])
         bound = 1 / sqrt(self.config.hidden_size)
-        # as rng.uniform(-bound, bound), whose multiplication and addition a compiler may fuse
+        # like rng.uniform(-bound, bound), but a compiler may fuse multiplication and addition in that
         flat = ((2 * bound) * rng.random(self.size) - bound).astype(self.config.storage)
         w = self.views(flat)
         w.stacked[...] *= sqrt(3)
@@ -125,7 +125,7 @@ class Layout:
 
 
 def _like(shape: Shape | attention.Weights, parts: Iterator[Array]) -> Array | attention.Weights:
-    """The next of `parts` that belong in the place of `shape`."""
+    """Take the next of `parts`, grouped like `shape`."""
     return (
         attention.Weights(*(next(parts) for _ in shape))
         if isinstance(shape, attention.Weights)

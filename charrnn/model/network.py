@@ -1,4 +1,4 @@
-"""A model in memory: its parameters, and these packed for the matrix product."""
+"""A model in memory: its parameters, and a packed copy for matrix products."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ LINE = 64  # bytes
 
 
 def arithmetic_note(config: ModelConfig) -> str:
-    """What a user should know of a model's arithmetic here; mostly nothing."""
+    """Return a note if this processor replaces the model's arithmetic by another; else an empty string."""
     if config.dtype != "bfloat16" or HAS_BFLOAT16:
         return ""
-    return "this processor has no products of bfloat16: float32 arithmetic on the same weights"
+    return "this processor cannot multiply bfloat16; computing with float32 on the same weights"
 
 
 def refuse_without_bfloat16() -> None:
-    """Errors: CharrnnError where the processor has no products of bfloat16."""
+    """Raise a CharrnnError if the processor cannot multiply bfloat16."""
     if not HAS_BFLOAT16:
         raise CharrnnError(
-            "this processor has no products of bfloat16 (AVX512-BF16)", f"use {field('dtype', 'float32')}"
+            "this processor cannot multiply bfloat16 (no AVX512-BF16)", f"use {field('dtype', 'float32')}"
         )
 
 
 def aligned(shape: int | tuple[int, ...], dtype: Any) -> Array:
-    """Zeros that begin at a line of the cache, so that no vector is read from two of them."""
+    """Return zeros that start at a cache line, so that no vector spans two lines."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.zeros(size + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
@@ -43,7 +43,7 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> Array:
 
 
 class Network:
-    """The parameters of a model; a `Shard` runs on them."""
+    """A model's parameters. A `Shard` runs sequences on them."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class Network:
         seed: int = 0,
         make: Callable[..., Array] = aligned,
     ):
-        """flat: the parameters (Layout.size,), kept and not copied; by default initial ones from `seed`.
+        """flat: the parameters (Layout.size,), used without a copy; by default initialized from `seed`.
 
-        make: gives all other memory, called with shape and dtype.
+        make: called with shape and dtype, returns all other memory.
         """
         self.make = make
         self.config, self.vocab_size = config, vocab_size
@@ -63,12 +63,12 @@ class Network:
         self.cell = self.layout.cell
         self.flat = self.layout.initial(seed) if flat is None else flat
         self.weights = self.layout.views(self.flat)
-        # products of bfloat16 where the processor has them, else of floats by the same weights
+        # bfloat16 products if the processor has them, else float32 products of the same weights
         self.pairs = config.dtype == "bfloat16" and HAS_BFLOAT16
         self.panels = self._panels()
 
     def _panels(self) -> model.Panels:
-        """Memory for the packed weights."""
+        """Allocate memory for the packed weights."""
         config, vocab = self.config, self.vocab_size
         hidden, layers, gates = config.hidden_size, config.num_layers, len(self.cell.input)
 
@@ -98,13 +98,13 @@ class Network:
 
     @property
     def factor(self) -> np.dtype[Any]:
-        """The type of panels, and of left factors where these are copied."""
+        """The type of panels, and of copied left factors."""
         return np.dtype(np.uint32) if self.pairs else self.flat.dtype
 
     def packed_size(self, depth: int, columns: int) -> int:
-        """Elements of a (depth, columns) matrix in panels."""
+        """Return the number of elements of a packed (depth, columns) matrix."""
         return packed_size(depth, columns, self.flat.dtype.itemsize, self.pairs)
 
     def pack(self, back: bool = True) -> None:
-        """To be called after `flat` changed.  back: also for `Shard.gradient`."""
+        """Pack the weights; call this after `flat` has changed.  back: also for `Shard.gradient`."""
         model.pack_weights(self.weights, self.panels, back)

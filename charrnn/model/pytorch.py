@@ -1,4 +1,4 @@
-"""PyTorch's names and shapes for the parameters, under which they stand in files."""
+"""PyTorch's names and shapes for the parameters, as used in files."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ QKV = ("query", "key", "value")
 
 
 def named(layout: Layout, flat: Array) -> dict[str, Array]:
-    """Every learned number of `flat`, once, under PyTorch's names where it has one; views, not copies.
+    """Return views of all parameters in `flat`, under PyTorch's names where they exist.
 
-    A layer's biases stand together as rnn.bias_l0, in the order of the cell's blocks, because
-    only the sum of PyTorch's two is learned.
+    A layer has one bias, such as rnn.bias_l0, in the order of the cell's blocks, because only the sum of
+    PyTorch's two biases is learned.
     """
     w, config = layout.views(flat), layout.config
     arrays = {"embed.weight": w.embed} if config.embed_size else {}
@@ -32,7 +32,7 @@ def named(layout: Layout, flat: Array) -> dict[str, Array]:
 
 
 def _input_weight(layout: Layout, w: Weights, layer: int) -> Array:
-    """W_ih as PyTorch shapes it: (gates*H, inputs)."""
+    """Return W_ih in PyTorch's shape: (gates*H, inputs)."""
     if layer > 0:
         weight = w.stacked[layer - 1].reshape(-1, layout.config.hidden_size)
     elif layout.config.embed_size:
@@ -43,7 +43,7 @@ def _input_weight(layout: Layout, w: Weights, layer: int) -> Array:
 
 
 def by_character(layout: Layout, flat: Array) -> dict[str, Array]:
-    """Of `named`, what has a row for each character of the vocabulary, these rows first; views."""
+    """Return the arrays of `named` with one row per character, as views with that axis first."""
     arrays = named(layout, flat)
     names = ["embed.weight", "attn.out.weight", "out.weight", "out.bias"]
     rows = {name: arrays[name] for name in names if name in arrays}
@@ -51,9 +51,9 @@ def by_character(layout: Layout, flat: Array) -> dict[str, Array]:
 
 
 def export(layout: Layout, flat: Array) -> dict[str, Array]:
-    """`flat` as arrays that load into torch.nn.RNN/GRU/LSTM and nn.Linear.
+    """Return `flat` as arrays that load into torch.nn.RNN/GRU/LSTM and nn.Linear.
 
-    bias_hh is 0 but for the blocks that only the recurrent product fills (the gru's b_hn).
+    bias_hh is 0 except in blocks that only the recurrent product fills (the GRU's b_hn).
     """
     arrays, cell, h = named(layout, flat), layout.cell, layout.config.hidden_size
     for layer in range(layout.config.num_layers):
@@ -68,7 +68,7 @@ def export(layout: Layout, flat: Array) -> dict[str, Array]:
 
 
 def exported_shapes(layout: Layout) -> dict[str, Shape]:
-    """The names and shapes of `export`."""
+    """Return the names and shapes of the arrays from `export`."""
     config = layout.config
     v, h, e = layout.vocab_size, config.hidden_size, config.embed_size
     gates = len(layout.cell.input)
@@ -85,7 +85,7 @@ def exported_shapes(layout: Layout) -> dict[str, Shape]:
 
 
 def load(layout: Layout, arrays: Mapping[str, Array]) -> Array:
-    """The flat vector of arrays named and shaped as by `export`; two biases of one block are added."""
+    """Return the flat vector for arrays named and shaped as by `export`; a block's two biases are added."""
     flat = np.zeros(layout.size, layout.config.storage)
     cell, h = layout.cell, layout.config.hidden_size
     for name, view in named(layout, flat).items():

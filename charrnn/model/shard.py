@@ -1,4 +1,4 @@
-"""What a shard of sequences needs to run on a network, and what it carries from chunk to chunk."""
+"""The memory of a shard of sequences that run on a network, and the state it carries from chunk to chunk."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from .network import Network
 
 
 class Shard:
-    """Memory to run a network on `batch` sequences, at most `steps` characters at a time; their state."""
+    """Memory and state for running a network on `batch` sequences, at most `steps` characters at a time."""
 
     def __init__(
         self, network: Network, batch: int, steps: int, dropout: bool = False, documents: bool = False
     ):
-        """dropout: as in training.  documents: whether chunks say where some begin."""
+        """dropout: apply dropout, as in training.  documents: chunks mark where documents start."""
         self._documents = documents
         self.network, self.batch, self.steps = network, batch, steps
         self.rate = network.config.dropout if dropout else 0.0
         self.memory: dict[str, Array] = {}
         self._works: dict[int, model.Work] = {}
-        self.state: Array = self.work(steps).state  # (L, states, B*H); zero at a stream's start
+        self.state: Array = self.work(steps).state  # (L, states, B*H); 0 at the start of a stream
 
     @property
     def rows_of_state(self) -> Array:
-        """The carried state of the layers, sequence by sequence: (L, states, B, H)."""
+        """The carried state of the layers, with an axis of sequences: (L, states, B, H)."""
         return self.state.reshape(*self.state.shape[:2], self.batch, -1)
 
     @property
     def carried(self) -> Array:
-        """What sequences carry between chunks (B, Layout.carried_size), a copy; 0 at a stream's start."""
+        """A copy of what sequences carry between chunks (B, Layout.carried_size); 0 at a stream's start."""
         return self._joined(self._carried())
 
     @carried.setter
@@ -43,7 +43,7 @@ class Shard:
         self.carry(slice(None), values)
 
     def carry(self, rows: slice, values: Array | float) -> None:
-        """Set what some sequences carry: values (rows, Layout.carried_size), or 0 to start anew."""
+        """Set what some sequences carry; values: (rows, Layout.carried_size), or 0 to start over."""
         layout = self.network.layout
         count = len(range(self.batch)[rows])
         parts = layout.carried_views(np.broadcast_to(values, (count, layout.carried_size)))
@@ -51,7 +51,7 @@ class Shard:
             part[rows] = parts[name]
 
     def carried_gradient(self, steps: int) -> Array:
-        """After `gradient` of a chunk of `steps`: that of what was carried in (B, Layout.carried_size)."""
+        """After `gradient` of `steps` characters: the gradient of `carried` (B, Layout.carried_size)."""
         work = self.work(steps)
         parts = {"state": work.ds_rows.transpose(2, 0, 1, 3)}
         if looks := work.attention:
@@ -68,7 +68,7 @@ class Shard:
         return values
 
     def _carried(self) -> dict[str, Array]:
-        """Views of it, sequences first."""
+        """Return views of the carried values, with sequences as the first axis."""
         looks = self.work(self.steps).attention
         state = self.rows_of_state.transpose(2, 0, 1, 3)
         return {
@@ -76,13 +76,13 @@ class Shard:
         }
 
     def work(self, steps: int) -> model.Work:
-        """Views of the memory for a chunk of `steps` characters (a text's last chunk is shorter)."""
+        """Return views of the memory for a chunk of `steps` characters; the last may be shorter."""
         if steps not in self._works:
             self._works[steps] = self._views(steps)
         return self._works[steps]
 
     def _view(self, name: str, *shape: int, dtype: Any = None) -> Array:
-        """The first elements of the memory of that name, which the first chunk, the longest, sizes."""
+        """Return the start of a named block of memory. The first chunk, the longest, sets its size."""
         if name not in self.memory:
             self.memory[name] = self.network.make(prod(shape), dtype or self.network.flat.dtype)
         return self.memory[name][: prod(shape)].reshape(shape)
@@ -139,7 +139,7 @@ class Shard:
         )
 
     def _pairs(self, steps: int) -> int:
-        """Elements of the largest left factor as pairs: rows of a chunk, or a block of rows, transposed."""
+        """Return the pairs in the largest left factor: a chunk's rows, or a transposed block of rows."""
         config, vocab = self.network.config, self.network.vocab_size
         if not self.network.pairs:
             return 0
@@ -150,7 +150,7 @@ class Shard:
         return max(rows * depth_of(k) for rows, k in sizes)
 
     def read(self, ids: Ids) -> None:
-        """Carry the state of one sequence through a text (N,), without dropout."""
+        """Read a text (N,) as one sequence, without dropout, and carry its state."""
         for start in range(0, len(ids), self.steps):
             chunk = ids[None, start : start + self.steps]
             self.score(chunk, chunk)
@@ -165,10 +165,10 @@ class Shard:
         key: int = 0,
         fresh: Array | None = None,
     ) -> float:
-        """Sum of nats of a chunk; `grad` becomes the gradient of scale times it; the state is carried on.
+        """Return the sum of nats of a chunk, write the gradient of scale times it to `grad`, carry the state.
 
-        Shapes: inputs, targets (B, T), T at most `steps`; grad (Layout.size,), seen as `views`.
-        key: of the dropout masks, 64 bits.  fresh (B, T): where documents begin; the state before is then 0.
+        Shapes: inputs, targets (B, T), T at most `steps`; grad (Layout.size,), viewed as `views`.
+        key: 64 bits for the dropout masks.  fresh (B, T): 1 where documents start, with a state of 0.
         """
         work, network = self._load(inputs, targets, fresh), self.network
         mask = self.rate, np.uint64(key)
@@ -178,16 +178,16 @@ class Shard:
         return nats
 
     def loss(self, inputs: Array, targets: Array, key: int = 0) -> float:
-        """Sum of nats of a chunk, with dropout as in `gradient`; the state is carried on."""
+        """Return the sum of nats of a chunk, with dropout as in `gradient`, and carry the state."""
         work, network = self._load(inputs, targets), self.network
         model.forward(network.cell, network.weights, network.panels, work, self.rate, np.uint64(key))
         nats: float = model.score(work)
         return nats
 
     def score(self, inputs: Array, targets: Array) -> Array:
-        """-ln p of each target (B, T), float64, without dropout; valid until the next call.
+        """Return -ln p of each target (B, T), float64, without dropout, and carry the state.
 
-        The state is carried on.
+        The array is valid until the next call.
         """
         work, network = self._load(inputs, targets), self.network
         model.forward(network.cell, network.weights, network.panels, work, 0.0, np.uint64(0))
@@ -203,11 +203,11 @@ class Shard:
         key: int,
         fresh: Array | None = None,
     ) -> Array:
-        """A chunk's inputs (B, T), each but the first kept with chance `forcing`, else drawn by the model.
+        """Return inputs (B, T); all but the first are kept with probability `forcing`, else sampled.
 
-        Scheduled sampling (Bengio et al. 2015) in its parallel form (Duckworth et al. 2019): all predictions
-        are drawn from one pass over the true inputs. The state is not carried on.
-        key, fresh: as in `gradient`; what begins a document is kept.
+        Scheduled sampling (Bengio et al. 2015) in its parallel form (Duckworth et al. 2019): one pass over
+        the true inputs gives all predictions to sample from. The state is not carried.
+        key, fresh: as in `gradient`; the first characters of documents are kept.
         """
         work, network = self._load(inputs, inputs, fresh), self.network
         model.forward(network.cell, network.weights, network.panels, work, self.rate, np.uint64(key))
@@ -223,7 +223,7 @@ class Shard:
         return mixed
 
     def correct(self, steps: int) -> Array:
-        """After `score` of a chunk of `steps`: whether each target was the likeliest character (B, T)."""
+        """After `score` of `steps` characters: whether each target was the most likely (B, T)."""
         work = self.work(steps)
         correct: Array = work.logits[0].argmax(axis=1) == work.targets
         return correct.reshape(steps, self.batch).T

@@ -1,4 +1,4 @@
-"""Shards over ranks and threads, and the tree that adds their gradients: the same bits on any number."""
+"""Run shards on any number of ranks and threads, and add their gradients in a tree: always the same bits."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .batch_shards import cut
 from .ranks import ALONE, Ranks
 from .threads import Team
 
-GRAIN = 4  # blocks of a flat vector that take as long as waking a thread, about 50 us
+GRAIN = 4  # blocks of a flat vector that take as long as waking a thread: about 50 us
 
 
 class DataParallel:
-    """A minibatch's loss and gradient, computed shard by shard.
+    """Computes a minibatch's loss and gradient shard by shard.
 
-    Each rank has consecutive shards, adds up what of the tree lies within them, and sends of each sum that is
-    left the slice that another rank owns to that rank.  The owner adds it up in the order of the tree, and
-    updates its slice of the parameters, which all then gather.
+    Each rank runs consecutive shards and adds up the subtrees that lie within them.  It sends each owner that
+    owner's slice of every remaining sum.  The owner adds the slices in the order of the tree and updates its
+    slice of the parameters.  Then all ranks gather the slices.
     """
 
     def __init__(
@@ -35,39 +35,39 @@ class DataParallel:
         ranks: Ranks = ALONE,
         documents: bool = False,
     ):
-        """documents: whether minibatches say where some begin."""
+        """documents: minibatches mark where documents start."""
         self.network, self.team, self.ranks = network, team, ranks
         self.batch_size, self.cuts = batch, cut(batch)
         self.mine = ranks.part(len(self.cuts))
-        self.rows = [self.cuts[number] for number in self.mine]  # of the batch, shard by shard
+        self.rows = [self.cuts[number] for number in self.mine]  # rows of the batch in each shard
         self.shards = [Shard(network, c.stop - c.start, steps, True, documents) for c in self.rows]
         self._plan_sums()
         self.views = [network.layout.views(row) for row in self.grads[: len(self.mine)]]
         self._nats = np.zeros(len(self.cuts))
 
     def _plan_sums(self) -> None:
-        """Which rows are added where, and what travels."""
+        """Plan which rows are added on which rank, and which sums are sent."""
         ranks, count, size = self.ranks, len(self.cuts), self.network.layout.size
-        owner = [rank for rank in range(ranks.size) for _ in ranks.part(count, rank)]  # of each shard
+        owner = [rank for rank in range(ranks.size) for _ in ranks.part(count, rank)]  # by shard
         tree = reduction.tree(count).tolist()
-        within = [(i, j) for i, j in tree if owner[i] == owner[min(2 * j - i, count) - 1]]  # one rank
+        within = [(i, j) for i, j in tree if owner[i] == owner[min(2 * j - i, count) - 1]]  # on one rank
         added = {j for _, j in within}
-        self._roots = [(owner[shard], shard) for shard in range(count) if shard not in added]  # sums left
+        self._roots = [(owner[shard], shard) for shard in range(count) if shard not in added]  # remaining
         places = [*self.mine, *(shard for rank, shard in self._roots if rank != ranks.rank)]
-        self._at = {shard: row for row, shard in enumerate(places)}  # of grads
+        self._at = {shard: row for row, shard in enumerate(places)}  # rows of grads
         mine = [(self._at[i], self._at[j]) for i, j in within if owner[i] == ranks.rank]
         across = [(self._at[i], self._at[j]) for i, j in tree if j not in added]
         self._within, self._all = (np.array(p, np.int64).reshape(-1, 2) for p in (mine, mine + across))
-        # of the rows of other ranks, memory is taken only where something arrives
+        # of other ranks' rows, only those that arrive need memory
         self.grads: Array = np.zeros((len(places), size), self.network.flat.dtype)
         self.blocks = range(0, size, reduction.BLOCK)
         self._block_bounds = ranks.bounds(len(self.blocks))
-        self.bounds = [min(block * reduction.BLOCK, size) for block in self._block_bounds]  # of ranks' slices
+        self.bounds = [min(block * reduction.BLOCK, size) for block in self._block_bounds]  # of slices
         self._squares = np.zeros(len(self.blocks))
 
     @property
     def grad(self) -> Array:
-        """The whole gradient for one rank; of several, each has its slice."""
+        """The whole gradient with one rank; with several, only this rank's slice is valid."""
         grad: Array = self.grads[self._at[0]]
         return grad
 
@@ -80,11 +80,11 @@ class DataParallel:
         rngs: Sequence[np.random.Generator] = (),
         fresh: Array | None = None,
     ) -> tuple[float, float]:
-        """Loss (nats per character) and norm of its gradient, which stands in `grad` until the next call.
+        """Return the loss (nats per character) and the norm of its gradient; `grad` holds the gradient.
 
-        Shapes: inputs, targets, fresh (B, T), of B the rows of this rank.
-        keys: one for each shard's dropout.
-        forcing: below 1, the share of true inputs (see Shard.student_inputs), drawn with a generator a shard.
+        Shapes: inputs, targets, fresh (B, T), where B counts this rank's rows.
+        keys: the dropout key of each shard.
+        forcing: below 1, the share of true inputs (see Shard.student_inputs).  rngs: a generator per shard.
         """
         self.network.pack()
         scale = 1 / (self.batch_size * inputs.shape[1])
@@ -109,7 +109,7 @@ class DataParallel:
         return _added(self._nats) * scale, norm
 
     def norm(self) -> float:
-        """Add up the shards' gradients, as far as that is left to do; the norm of the sum."""
+        """Finish adding up the shards' gradients, and return the norm of the sum."""
 
         def total(block: int) -> None:
             start, stop = self._range(block)
@@ -121,7 +121,7 @@ class DataParallel:
         return math.sqrt(_added(self._squares))
 
     def _exchange(self, run: Callable[[], None], add: Callable[[int], None]) -> None:
-        """Run the shards and bring slices of sums to their owners; each leaves as soon as it is added."""
+        """Run the shards, and send each slice of a sum to its owner as soon as it is added up."""
         mine = self.ranks.rank
         for rank, shard in self._roots:
             if rank != mine:
@@ -136,7 +136,7 @@ class DataParallel:
         self.ranks.waitall()
 
     def update(self, step: Callable[[int, int], None]) -> None:
-        """Call step(start, stop) for the blocks of this rank's slice of the flat vector; gather that."""
+        """Call step(start, stop) for the blocks of this rank's slice, then gather the flat vector."""
         self._each_block(lambda block: step(*self._range(block)), self.ranks.rank)
         self.ranks.allgather_array(self.network.flat, self.bounds)
 
@@ -154,7 +154,7 @@ class DataParallel:
 
 
 def _added(values: Array) -> float:
-    """One after the other, as neither NumPy of every version adds, nor sum() from Python 3.12 on."""
+    """Add one after the other. NumPy's order depends on its version; sum() compensates since Python 3.12."""
     total = 0.0
     for value in values.tolist():
         total += value

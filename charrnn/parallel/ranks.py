@@ -1,7 +1,7 @@
-"""The processes of one run, which mpiexec or srun started: the only file that knows MPI.
+"""The processes of one run, started by mpiexec or srun. Only this file uses MPI.
 
-They are called ranks and numbered from 0.  Rank 0 alone reads and writes files; the others have from it
-what they need.  All call the same methods in the same order: most wait for all the others.
+Processes are called ranks and numbered from 0.  Only rank 0 reads and writes files; the others receive what
+they need from it.  All ranks must call the same methods in the same order: most methods wait for all ranks.
 """
 
 from __future__ import annotations
@@ -19,73 +19,73 @@ from ..errors import UsageError
 
 T = TypeVar("T")
 
-# what launchers tell each process of their number: Open MPI; MPICH and Intel MPI; Slurm's srun
+# the number of processes, as set by launchers: Open MPI; MPICH and Intel MPI; Slurm's srun
 SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
-SWITCH = "CHARRNN_MPI"  # off: a process is alone, whatever a launcher says
-APART = f"for runs that know nothing of each other, set {SWITCH}=off"
-HEAD_START = 1.0  # seconds for rank 0 to say what went wrong, if it went wrong on all
+SWITCH = "CHARRNN_MPI"  # off: each process is a run of its own, even under a launcher
+APART = f"for separate runs, set {SWITCH}=off"
+HEAD_START = 1.0  # seconds for rank 0 to report an error that all ranks have
 
 
 class SingleProcess:
-    """A process alone: there is nobody to wait for."""
+    """A single process, which waits for nobody."""
 
     rank, size = 0, 1
     ranks_on_cores = 1  # ranks on this host that may use the same cores
 
     def bounds(self, count: int) -> list[int]:
-        """Where the parts of `count` things begin, one part a rank, and `count`; the first is never empty."""
+        """Return where each rank's part of `count` items starts, then `count`; the first has items."""
         return [-(-count * rank // self.size) for rank in range(self.size + 1)]
 
     def part(self, count: int, rank: int | None = None) -> range:
-        """Which of `count` things are a rank's, by default this one's."""
+        """Return which of `count` items belong to a rank, by default this one."""
         bounds, rank = self.bounds(count), self.rank if rank is None else rank
         return range(bounds[rank], bounds[rank + 1])
 
     def scatter(self, make: Callable[[int], T] | None) -> T:
-        """What rank 0 makes for this rank; the others have nothing to give."""
+        """Return what rank 0 makes for this rank; make: None on other ranks."""
         assert make
         return make(0)
 
     def broadcast(self, what: T) -> T:
-        """What rank 0 has."""
+        """Return rank 0's object on all ranks."""
         return what
 
     def allgather(self, what: T) -> list[T]:
-        """What each rank has, on all of them."""
+        """Return the objects of all ranks, on all ranks."""
         return [what]
 
     def broadcast_array(self, numbers: Any) -> None:
-        """Copy rank 0's array over everyone's."""
+        """Copy rank 0's array into the array of every rank."""
 
     def allgather_array(self, numbers: Any, bounds: list[int]) -> None:
-        """Complete an array of which each rank knows [bounds[rank] : bounds[rank + 1]]."""
+        """Complete an array of which each rank has [bounds[rank] : bounds[rank + 1]]."""
 
     def allreduce_max(self, number: int) -> int:
-        """Of the numbers of all ranks."""
+        """Return the largest of all ranks' numbers."""
         return number
 
     def isend(self, numbers: Any, rank: int, tag: int) -> None:
-        """Begin to; the numbers must not change before `waitall`."""
+        """Start sending; the numbers must not change before `waitall`."""
 
     def irecv(self, numbers: Any, rank: int, tag: int) -> None:
-        """Begin to; they are not to be touched before `waitall`."""
+        """Start receiving; do not use the numbers before `waitall`."""
 
     def waitall(self) -> None:
-        """Until all that was begun is done."""
+        """Wait until all sends and receives are complete."""
 
     def with_rank(self, line: str) -> str:
-        """What went wrong here, and on which rank; what went wrong on all is rank 0's to say."""
+        """Return an error with its rank; rank 0 has a head start, to report what fails on all ranks."""
         return line
 
     def finish(self) -> None:
-        """All ranks have agreed that they are done."""
+        """Record that all ranks have agreed to end."""
 
     def abort(self, code: int) -> None:
-        """End all ranks at once, unless they are done: others may wait for this one for ever."""
+        """End all ranks at once, unless they have finished; others could wait for this rank for ever."""
 
 
 class MpiProcesses(SingleProcess):
-    """One of several processes."""
+    """One of several processes of a run."""
 
     def __init__(self, mpi: Any):
         self._mpi, self._comm = mpi, mpi.COMM_WORLD
@@ -100,7 +100,7 @@ class MpiProcesses(SingleProcess):
         if not make:
             received: T = self._comm.recv(source=0)
             return received
-        for rank in range(1, self.size):  # one by one: rank 0 has memory for one more part, not for all
+        for rank in range(1, self.size):  # one by one, because rank 0 may lack memory for all parts
             self._comm.send(make(rank), rank)
         return make(0)
 
@@ -148,15 +148,15 @@ class MpiProcesses(SingleProcess):
             self._comm.Abort(code)
 
 
-Ranks = SingleProcess  # what functions take: MpiProcesses is one
+Ranks = SingleProcess  # the type for annotations; MpiProcesses is a subclass
 ALONE = SingleProcess()
-_ranks: list[Ranks] = [ALONE]  # those of this process, once started
+_ranks: list[Ranks] = [ALONE]  # the ranks of this process, once started
 
 
 def launched() -> tuple[int, str]:
-    """How many processes a launcher started, and in which of SIZES it said so; 1 if none did.
+    """Return how many processes a launcher started and which of SIZES it set; (1, "") without a launcher.
 
-    Errors: UsageError for a number that is none.
+    Errors: UsageError for a value that is not a number of processes.
     """
     name = next((name for name in SIZES if os.environ.get(name)), "")
     if _turned_off() or not name:
@@ -168,7 +168,7 @@ def launched() -> tuple[int, str]:
         return size, name
     except ValueError:
         raise UsageError(
-            f"{name} is {os.environ[name]!r}, where launchers of MPI put a number of processes",
+            f"{name} is {os.environ[name]!r}, not a number of MPI processes",
             f"unset it, or set {SWITCH}=off",
         ) from None
 
@@ -182,9 +182,9 @@ def _turned_off() -> bool:
 
 @cache
 def start() -> Ranks:
-    """The ranks of this process; MPI is loaded only if a launcher started more than one.
+    """Return the ranks of this process, and load MPI if a launcher started more than one process.
 
-    Errors: UsageError where they cannot find each other, and would each be a run of its own.
+    Errors: UsageError if the processes cannot find each other, so that each would be a run of its own.
     """
     size, name = launched()
     if size <= 1:
@@ -192,29 +192,29 @@ def start() -> Ranks:
     try:
         import mpi4py
 
-        mpi4py.rc.thread_level = "funneled"  # other threads compute, and never call MPI
+        mpi4py.rc.thread_level = "funneled"  # other threads compute but never call MPI
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of another MPI's launcher, which is told below
+            warnings.simplefilter("ignore", RuntimeWarning)  # about another MPI's launcher; reported below
             from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # RuntimeError: no library of MPI
+    except (ImportError, RuntimeError) as error:  # RuntimeError: no MPI library
         raise UsageError(
-            f"one of {size} processes, says {name}, which need MPI to work together: {error}",
+            f"{name} counts {size} processes, but they need MPI to work together: {error}",
             f"pip install mpi4py mpich; {APART}",
         ) from None
     if MPI.COMM_WORLD.size != size:
         raise UsageError(
-            f"one of {size} processes, says {name}, but MPI knows {MPI.COMM_WORLD.size}: "
-            "the launcher is not its own",
-            f"start them with the mpiexec of the MPI that mpi4py was built for: see docs/mpi.md; {APART}",
+            f"{name} counts {size} processes, but MPI counts {MPI.COMM_WORLD.size}: "
+            "the launcher belongs to another MPI",
+            f"use the mpiexec of the MPI that mpi4py was built for: see docs/mpi.md; {APART}",
         )
     _ranks[0] = MpiProcesses(MPI)
     return _ranks[0]
 
 
 def refuse_differences(ranks: Ranks, started: dict[str, str]) -> None:
-    """started: by name, what must be the same for all: of all but rank 0's nothing would be heard.
+    """Raise a UsageError, the same on all ranks, if ranks were started differently.
 
-    Errors: UsageError, the same on all ranks.
+    started: by name, what must be equal on all ranks, because only rank 0 would produce output.
     """
     everyone = ranks.allgather(started)
     for rank, theirs in enumerate(everyone):
@@ -222,11 +222,11 @@ def refuse_differences(ranks: Ranks, started: dict[str, str]) -> None:
             first = everyone[0][name]
             if value != first:
                 raise UsageError(
-                    f"the {name} of rank {rank} of {ranks.size} is {value}, that of rank 0 is {first}",
-                    f"one run on several processes has one {name}; {APART}",
+                    f"the {name} of rank {rank} of {ranks.size} is {value}, but rank 0 has {first}",
+                    f"give all processes of a run the same {name}; {APART}",
                 )
 
 
 def current() -> Ranks:
-    """The ranks that were started, if any were."""
+    """Return the ranks that were started, or a single process."""
     return _ranks[0]

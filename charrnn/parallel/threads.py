@@ -10,20 +10,20 @@ from itertools import count
 from ..system.cpus import available_cpus
 from .ranks import ALONE, Ranks
 
-LIMITED = "the system gives no more (ulimit -u, or a container's limit of processes)"
+LIMITED = "the system allows no more (see ulimit -u, or the container's process limit)"
 
 
 class Team:
-    """Threads that share work; kernels release the interpreter's lock, so they truly run side by side."""
+    """Threads that share work. They run in parallel, because kernels release the interpreter's lock."""
 
     def __init__(self, threads: int = 0, ranks: Ranks = ALONE, most: int = 0):
-        """threads: 0 means every CPU this process may use, shared evenly with ranks that may use it too.
+        """threads: 0 means every CPU this process may use, shared evenly with other ranks that may use it.
 
-        Fewer where the system gives no more, and `note` says so.  most: for so many there is work; 0: any.
+        If the system allows fewer threads, `note` reports it.  most: the number that has work; 0: no limit.
         """
         wanted = threads or max(1, available_cpus() // ranks.ranks_on_cores)
         wanted = min(wanted, most or wanted)
-        # each has one thread, which runs from now on: none is missing in the midst of the work
+        # start all threads now, so that none is missing in the middle of the work
         self._process = os.getpid()
         self._helpers: list[ThreadPoolExecutor] = []
         while len(self._helpers) < wanted - 1 and (helper := _helper()):
@@ -32,11 +32,11 @@ class Team:
         self.note = f"{self.threads} of {wanted} threads: {LIMITED}" if self.threads < wanted else ""
 
     def each(self, work: Callable[[int], None], items: int, grain: int = 1) -> None:
-        """Call work(0) .. work(items - 1); the caller's thread takes part.  The first error is raised.
+        """Call work(0) .. work(items - 1), also on the caller's thread, and raise the first error.
 
-        grain: as many items as waking a thread costs; with fewer for each, fewer threads take part.
+        grain: how many items take as long as waking a thread; fewer threads work if each would get fewer.
         """
-        if os.getpid() != self._process:  # a fork has no threads but the one that forked
+        if os.getpid() != self._process:  # a forked process has only the thread that forked
             self._helpers, self._process = [], os.getpid()
         numbers = count()
 
@@ -53,16 +53,16 @@ class Team:
                 future.result()
 
     def close(self) -> None:
-        """The threads end."""
+        """End the threads."""
         for helper in self._helpers:
             helper.shutdown()
 
 
 def _helper() -> ThreadPoolExecutor | None:
-    """One thread that runs; None if the system gives no more."""
+    """Start one thread; return None if the system allows no more."""
     helper = ThreadPoolExecutor(1)
     try:
         helper.submit(int).result()
-    except RuntimeError:  # can't start new thread
+    except RuntimeError:  # the thread cannot be started
         return None
     return helper

@@ -1,1 +1,1 @@
-"""Pictures of training runs, from their logs."""
+"""Plot training runs from their logs."""

@@ -1,4 +1,4 @@
-"""Learning curves from the logs of training runs, and words that tell the runs apart."""
+"""Learning curves from the logs of training runs, and labels that distinguish the runs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ..system.stdio import name_of
 from ..training import logs
 from ..training.logs import Point, Run
 
-UNSEEN = {"save_every", "keep_last", "sample_every"}  # options that change no curve
-LONGEST = 200  # characters of a label
-MOST_POINTS = 500  # of a smoothed curve: more than a picture shows
+UNSEEN = {"save_every", "keep_last", "sample_every"}  # options that do not change curves
+LONGEST = 200  # characters in a label
+MOST_POINTS = 500  # in a smoothed curve: more than a plot can show
 
 
 def read(path: Path) -> list[Run]:
-    """Those runs of a log, or of stdin for -, that have a curve.
+    """Read the runs in a log, or in stdin for -, that have a curve.
 
-    Errors: those of `logs.read`; LogError if none has losses yet.
+    Errors: those of `logs.read`; LogError if no run has losses yet.
     """
     runs = [run for run in logs.read(path) if run.train]
     if not runs:
@@ -32,20 +32,20 @@ def read(path: Path) -> list[Run]:
 
 
 def reached(run: Run) -> float:
-    """Bits per character: of the best validation, whose model is kept; without one, of the last steps."""
+    """Return bits per character of the best validation, whose model is kept, or else of the last steps."""
     return run.best.bpc if run.best else smoothed(run.train)[-1].bpc
 
 
 def epoch(number: float) -> str:
-    """Of an evaluation or a run, to a tenth."""
+    """Return an epoch, rounded to a tenth, as text."""
     return f"{round(number, 1):g}"
 
 
 def smoothed(points: Sequence[Point], share: float = 0.03) -> list[Point]:
-    """At most MOST_POINTS of them and the last, each with the mean loss of those around it.
+    """Return at most MOST_POINTS points and the last, each with the mean loss of the points around it.
 
-    share: how many of all points, to either side, are averaged; in the beginning, where losses fall
-    steeply, no more than the point has before it.
+    share: the share of all points to average on either side. At the start, where losses fall steeply, each
+    side has only as many points as precede the point.
     """
     sums = [0.0, *accumulate(point.loss for point in points)]
     means, last = [], len(points) - 1
@@ -57,8 +57,8 @@ def smoothed(points: Sequence[Point], share: float = 0.03) -> list[Point]:
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
-    """The options that runs differ in, but for a learning rate that follows from others."""
-    known = [run.config for run in runs if run.config]  # of a log whose beginning is lost, none are
+    """Return the options in which runs differ, except a learning rate that follows from other options."""
+    known = [run.config for run in runs if run.config]  # a log that has lost its start has no options
     told = [{name: _said(name, value) for name, value in config.items()} for config in known]
     found = [
         name
@@ -71,17 +71,17 @@ def differing(runs: Sequence[Run]) -> list[str]:
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """Of the logs, with their folders where the same name is in several."""
+    """Return the logs' names, with folders if one name occurs in several."""
     whole = [run.name for run in runs]
     short = [Path(name).name for name in whole]
     return short if len({*short}) == len({*whole}) else whole
 
 
 def labels(runs: Sequence[Run]) -> tuple[list[str], str]:
-    """For each run the options in which it differs from others, and what most have that is left unsaid.
+    """Return a label for each run with its differing options, and the usual values that labels omit.
 
-    A cell is always said where there are several.  The run's name is added where options do not tell runs
-    apart, or texts differ.
+    If cells differ, every label has its cell.  The run's name is added if options do not distinguish runs or
+    if texts differ.
     """
     told: list[dict[str, str]] = [{} for _ in runs]
     usual = {}
@@ -103,7 +103,7 @@ def labels(runs: Sequence[Run]) -> tuple[list[str], str]:
 
 
 def _rate_follows(config: dict[str, Any]) -> bool:
-    """Whether the learning rate is the one that follows from other options."""
+    """Return whether the learning rate is the default for the other options."""
     with suppress(CharrnnError, TypeError, KeyError):
         model = ModelConfig(cell=config["cell"], hidden_size=config["hidden_size"])
         train = TrainConfig(optimizer=config["optimizer"], batch_size=config["batch_size"])
@@ -112,12 +112,12 @@ def _rate_follows(config: dict[str, Any]) -> bool:
 
 
 def _said(name: str, value: object) -> str:
-    """A word says what it is of: `gru`; a number needs its name: `dropout 0.3`."""
+    """Return an option for a label: words alone (`gru`), numbers with a name (`dropout 0.3`)."""
     return value if isinstance(value, str) else f"{name.replace('_', ' ')} {spelled(value)}"
 
 
 def spelled(value: object) -> str:
-    """An option's value."""
+    """Return an option's value as text."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -126,5 +126,5 @@ def _listed(values: Iterable[str]) -> str:
 
 
 def _printable(text: str) -> str:
-    """What a picture's fonts and XML can hold."""
+    """Replace characters that fonts or XML cannot hold, and limit the length."""
     return "".join(c if c.isprintable() else "?" for c in text[:LONGEST])

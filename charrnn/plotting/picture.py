@@ -1,4 +1,4 @@
-"""Pictures of learning curves, by matplotlib, which only this file knows."""
+"""Plot learning curves with matplotlib, which only this file imports."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from ..training.logs import Point, Run
 from .curves import epoch, labels, reached, smoothed
 
 KINDS = ("png", "svg")
-# told apart with any kind of colour blindness (Okabe & Ito 2008), without the yellow that white swallows
+# distinguishable with any color blindness (Okabe & Ito 2008), without yellow, which fades on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
 STYLES = ("-", "--", "-.", ":")
 MARKERS = "os^Dv<>PX*"
-MOST_MARKERS = 20  # on a curve
-WIDEST = 32  # characters of a label's line
+MOST_MARKERS = 20  # on one curve
+WIDEST = 32  # characters in a line of a label
 TITLE = "thick: validation, with a dot at its best; thin: training, smoothed"
-DOTS = 200  # an inch: 1,600 across, before the labels
+DOTS = 200  # per inch: 1,600 across, without the labels
 
 
 def draw(runs: Sequence[Run], over: str = "chars", kind: str = "png") -> bytes:
-    """A picture of validation (thick) and training losses (thin); the same bytes for the same runs.
+    """Plot validation losses (thick) and training losses (thin); the same bytes for the same runs.
 
-    over: `chars` or `seconds`.  kind: of KINDS.
+    over: `chars` or `seconds`.  kind: one of KINDS.
     Errors: CharrnnError if matplotlib is not installed.
     """
     settings = {"svg.fonttype": "none", "svg.hashsalt": "charrnn", "font.size": 10}
     file = io.BytesIO()
     with _defaults(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks is boxes
+        warnings.filterwarnings("ignore", "Glyph")  # the font shows boxes for scripts that it lacks
         metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
         _figure(runs, over).savefig(file, format=kind, dpi=DOTS, bbox_inches="tight", metadata=metadata)
     return file.getvalue()
@@ -48,10 +48,10 @@ def draw(runs: Sequence[Run], over: str = "chars", kind: str = "png") -> bytes:
 
 @contextmanager
 def _defaults(settings: dict[str, Any]) -> Iterator[None]:
-    """Inside, matplotlib is as it was made, but for `settings`: a user's own must not change a picture."""
+    """Within the context, matplotlib has its defaults and `settings`, without the user's own settings."""
     log = logging.getLogger("matplotlib")
     before = log.level
-    log.setLevel(logging.ERROR)  # of a user's file it would tell every line that it cannot read
+    log.setLevel(logging.ERROR)  # it would warn about every bad line in the user's settings
     try:
         matplotlib = _load()
         with matplotlib.rc_context():
@@ -63,19 +63,19 @@ def _defaults(settings: dict[str, Any]) -> Iterator[None]:
 
 
 def _load() -> Any:
-    """matplotlib, even where it ends on the user's settings: an absent backend, a file that is no text."""
+    """Import matplotlib, even if the user's settings break it: a missing backend, a file that is not text."""
     try:
         import matplotlib
     except ModuleNotFoundError:
-        raise CharrnnError("pictures need matplotlib", "pip install matplotlib") from None
+        raise CharrnnError("plotting needs matplotlib", "pip install matplotlib") from None
     except ValueError:
-        # only now, so that in a notebook the user's own settings hold for the user's own pictures
+        # only after a failure, so that a notebook's own plots keep the user's settings
         spec, backend = find_spec("matplotlib"), os.environ.pop("MPLBACKEND", None)
         assert spec and spec.origin
         for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
-            del sys.modules[name]  # loaded by half
+            del sys.modules[name]  # partly loaded
         try:
-            with chdir(Path(spec.origin).parent / "mpl-data"):  # whose matplotlibrc comes before any other
+            with chdir(Path(spec.origin).parent / "mpl-data"):  # its matplotlibrc takes precedence
                 import matplotlib
         finally:
             if backend is not None:
@@ -88,14 +88,14 @@ def _figure(runs: Sequence[Run], over: str) -> Any:
 
     names, usual = labels(runs)
     texts = [_folded(f"{_result(run)}  {name}") for run, name in zip(runs, names, strict=True)]
-    title = _folded(f"where not said: {usual}") if usual else ""
+    title = _folded(f"unless noted: {usual}") if usual else ""
     rows = sum(text.count("\n") + 1 for text in texts) + len(texts) / 2 + title.count("\n")
     figure = Figure(figsize=(8, max(5.5, rows / 5)))
     axes = figure.add_subplot()
     unit, size = _unit(runs, over)
     lines = [_lines(axes, run, i, partial(_columns, over=over, size=size)) for i, run in enumerate(runs)]
     _scales(axes, runs, unit)
-    # the highest first, as the dots lie
+    # the highest first, in the order of the dots
     order = sorted(range(len(runs)), key=lambda i: -reached(runs[i]))
     legend = axes.legend(
         [lines[i] for i in order],
@@ -109,23 +109,23 @@ def _figure(runs: Sequence[Run], over: str) -> Any:
         title_fontsize=9,
     )
     for text in (legend.get_title(), *legend.get_texts()):
-        text.set_parse_math(False)  # a $ in a name is a $
+        text.set_parse_math(False)  # show a $ in a name as it is
     return figure
 
 
 def _result(run: Run) -> str:
-    """What the model that is kept reached, and when."""
+    """Return the loss that the kept model reached, and when."""
     return f"{reached(run):.3f} " + (f"at epoch {epoch(run.best.epoch)}" if run.best else "in training")
 
 
 def _folded(text: str) -> str:
-    """In short lines, each of which ends after the result or an option, or is a long one."""
+    """Fold a label into short lines that break only after the result or an option."""
     held = text.replace(" ", "\xa0").replace("\xa0\xa0", "\xa0 ").replace(",\xa0", ", ")
     return textwrap.fill(held, WIDEST).replace("\xa0", " ")
 
 
 def _lines(axes: Any, run: Run, i: int, columns: Callable[..., Any]) -> Any:
-    """Draw a run; the line that stands for it in the legend."""
+    """Plot a run, and return its line for the legend."""
     style = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i // len(COLOURS) % len(STYLES)]}
     (train,) = axes.plot(*columns(smoothed(run.train)), linewidth=0.8, alpha=0.6, **style)
     if not run.val:
@@ -138,7 +138,7 @@ def _lines(axes: Any, run: Run, i: int, columns: Callable[..., Any]) -> Any:
         markevery=len(run.val) // MOST_MARKERS + 1,
         **style,
     )
-    if run.best in run.val:  # and was not undone since, as steps beyond guessing are
+    if run.best in run.val:  # and was not undone by a return to an earlier step
         dot = {"marker": "o", "markersize": 10, "markeredgecolor": "white", "markeredgewidth": 1.5}
         axes.plot(*columns([run.best]), linewidth=0, color=style["color"], zorder=3, **dot)
     return val
@@ -149,7 +149,7 @@ def _columns(points: Sequence[Point], over: str, size: float) -> tuple[list[floa
 
 
 def _unit(runs: Sequence[Run], over: str) -> tuple[str, float]:
-    """What the curves run over, and how many characters or seconds it has."""
+    """Return the unit of the x axis, and its size in characters or seconds."""
     if over == "chars":
         return f"{_symbol(runs)}s read", 1
     longest = max(point.seconds for run in runs for point in (*run.train, *run.val))
@@ -177,7 +177,7 @@ def _scales(axes: Any, runs: Sequence[Run], unit: str) -> None:
 
 
 def _range(runs: Sequence[Run]) -> tuple[float, float]:
-    """From the lowest loss to the highest; training's steep fall in the first tenth of a run may leave it."""
+    """Return the range from the lowest to the highest loss, without training losses in the first tenth."""
     shown = []
     for run in runs:
         end = max(run.train[-1:] + run.val[-1:], key=lambda point: point.step).step

@@ -1,1 +1,1 @@
-"""Text that a model writes."""
+"""Sample text from a model."""

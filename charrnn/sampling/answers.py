@@ -1,4 +1,4 @@
-"""Samples as wholes: of many primes, none twice, none that a list has."""
+"""Complete samples of many primes, without repeats or texts from a list."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ..checkpoint.checkpoint import Checkpoint
 from ..config import SampleConfig
 from .sampler import Sampler
 
-ROUND = 16  # samples drawn at least to replace some that are known: as many as one shard has
-FRUITLESS = 8  # such rounds with nothing new, after which a prime is given up
+ROUND = 16  # fewest samples to make in place of rejected ones: as many as one shard has
+FRUITLESS = 8  # give up on a prime after so many rounds without a new sample
 
 
 class Answer(NamedTuple):
-    """A sample that has ended."""
+    """A complete sample."""
 
-    place: int  # of its prime among the primes
-    sample: int  # its number among those of its prime
+    place: int  # index of its prime
+    sample: int  # its number among the samples of its prime
     prime: str  # as it was read
     text: str
     logprobs: list[float]
 
 
 class Known:
-    """Texts that no answer may be: those of a list, and with `unique` all answers before."""
+    """Texts to reject: those of a list and, with `unique`, all earlier answers."""
 
     def __init__(self, texts: Iterable[str] = (), unique: bool = False):
         self._texts, self._unique = {*texts}, unique
@@ -36,7 +36,7 @@ class Known:
         return bool(self._texts) or self._unique
 
     def new(self, prime: str, text: str) -> bool:
-        """Whether a sample is none of them, from where the prime's last line begins; if so, it is one now."""
+        """Return whether a sample, with the prime's last line before it, is new, and remember it."""
         line = prime.rpartition("\n")[2] + text
         if line in self._texts:
             return False
@@ -46,7 +46,7 @@ class Known:
 
 
 def in_order(sampler: Sampler) -> Iterator[tuple[int, str, list[float], bool]]:
-    """(row, text, ln p, whether it has ended): the first sample as it is drawn, the others after it."""
+    """Yield (row, text, ln p, ended): the first sample in parts as it grows, then the others."""
     count, at = len(sampler.primes) * sampler.config.num, 0
     texts: list[list[str]] = [[] for _ in range(count)]
     logprobs: list[list[float]] = [[] for _ in range(count)]
@@ -63,9 +63,9 @@ def in_order(sampler: Sampler) -> Iterator[tuple[int, str, list[float], bool]]:
 
 
 def drawn(sampler: Sampler, first: int = 0) -> Iterator[Answer]:
-    """All samples of a sampler in order, each as soon as it and those before it have ended.
+    """Yield all samples of a sampler in order, each as soon as it and all before it have ended.
 
-    first: that of the sampler.
+    first: the sampler's `first`.
     """
     text, logprobs = "", list[float]()
     for row, part, more, ended in in_order(sampler):
@@ -83,10 +83,10 @@ def answers(
     known: Known,
     logprobs: bool = False,
 ) -> Iterator[Answer]:
-    """`config.num` answers to each prime, fewer where the model gives no more that are new.
+    """Yield `config.num` answers for each prime, or fewer if the model produces no more new ones.
 
-    Those of a prime come in the order of their numbers, primes in their order; all are drawn side by side.
-    A prime's are chosen before those of the next, so that primes may come in groups of any size.
+    Answers come in the order of primes, then of sample numbers; sampling runs in parallel. The answers
+    for a prime are chosen before those for the next, so primes can be passed in groups of any size.
     Errors: see `Sampler`.
     """
     first = drawn(Sampler(checkpoint, config, logprobs, primes))
@@ -112,15 +112,15 @@ def answers(
 
 
 class Novelty:
-    """How much of a sample was copied from a text."""
+    """Finds how much of a sample was copied from a text."""
 
     def __init__(self, text: str):
         self._text = text
 
     def longest_copy(self, sample: str) -> str:
-        """The longest piece of a sample that stands in the text, the first of equals.
+        """Return the longest part of a sample that occurs in the text; the first if several are longest.
 
-        Cost: up to twice as many searches of the text as the sample has characters.
+        Cost: at most two searches of the text per character of the sample.
         """
         best, start, end = "", 0, 0
         while end < len(sample):
@@ -135,7 +135,7 @@ class Novelty:
 
 
 def lines_of(texts: Iterable[str]) -> Iterator[str]:
-    """The lines of a text that comes in pieces, each as soon as it is whole, without its line end."""
+    """Yield the lines of a text that arrives in pieces, each as soon as it is complete, without line end."""
     rest = ""
     for text in texts:
         *whole, rest = (rest + text).split("\n")

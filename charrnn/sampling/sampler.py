@@ -1,4 +1,4 @@
-"""Drawing text from a model, as a generator of characters."""
+"""Sample text from a model, as a generator of blocks of characters."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ..parallel.batch_shards import cut
 from ..parallel.threads import Team
 from .stop_texts import StopBuffer, searchable
 
-BLOCK = 256  # characters of a sample drawn in one call, at most
-FAST, SLOW = 0.02, 0.04  # seconds of a block below which the next is larger, and above which smaller
+BLOCK = 256  # most characters per sample in one call
+FAST, SLOW = 0.02, 0.04  # seconds of a block: below, the next is larger; above, smaller
 PRIME_CHUNK = 128
-ENDS = {"line": ("\n",), "blank": ("\n\n",)}  # of a document, with which a sample of one ends
-RECENT = 64  # characters that a repeat penalty looks back on
+ENDS = {"line": ("\n",), "blank": ("\n\n",)}  # how a document ends, and a sample of one
+RECENT = 64  # recent characters that a repeat penalty considers
 
 
 def sample(checkpoint: Checkpoint, config: SampleConfig) -> Iterator[str]:
-    """Characters in blocks as they are drawn, in constant memory; the prime is not among them.
+    """Yield blocks of characters as they are sampled, without the prime, in constant memory.
 
     Errors: see `Sampler`.
     """
@@ -37,7 +37,7 @@ def sample(checkpoint: Checkpoint, config: SampleConfig) -> Iterator[str]:
 
 
 def following(checkpoint: Checkpoint, text: str) -> NDArray[np.float64]:
-    """How likely each character of the vocabulary is to follow on a text (V,).
+    """Return the probability of each character of the vocabulary to follow a text (V,).
 
     Errors: TextError for characters that the model never saw; OverflowingModelError.
     """
@@ -52,13 +52,13 @@ def following(checkpoint: Checkpoint, text: str) -> NDArray[np.float64]:
     shard.score(last, last)
     found: NDArray[np.float64] = shard.work(1).logits[0, 0].astype(np.float64)  # probabilities, after `score`
     if not np.isfinite(found).all():
-        raise OverflowingModelError("the text's end", "what it expects")
+        raise OverflowingModelError("the end of the text", "its prediction")
     found /= found.sum()
     return found
 
 
 class Block(NamedTuple):
-    """What each sample grew by; one that has ended grows no more."""
+    """The next characters of each sample; empty for samples that have ended."""
 
     texts: list[str]
     logprobs: list[list[float]]  # the model's own ln p of each character (of each byte, at level byte)
@@ -66,11 +66,11 @@ class Block(NamedTuple):
 
 
 class Sampler:
-    """`config.num` samples of a model for each prime, drawn side by side; each iteration draws the same.
+    """Samples `config.num` texts for each prime in parallel; every iteration gives the same texts.
 
-    Sample i of a prime has its own random numbers, and is the same in any company, on any number of threads
-    and in blocks of any size. Without a prime a model starts as after a newline, or where its text had none,
-    after a character drawn evenly from its vocabulary. Of a model of documents, a sample is one at most.
+    Sample i of a prime has its own random numbers. It does not depend on other samples, the number of threads
+    or the size of blocks. Without a prime, a sample starts as after a newline or, if the model has none,
+    after a random character of the vocabulary. A model of documents samples one document at most.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class Sampler:
         primes: Sequence[str] | None = None,
         first: int = 0,
     ):
-        """logprobs: whether blocks are to have them.  primes: in place of config.prime.
+        """logprobs: whether blocks contain them.  primes: replace config.prime.
 
         first: the number of the first sample of each prime.
-        Errors: TextError for a prime, or a stop, with characters that the model never saw.
+        Errors: TextError for a prime or a stop text with characters that the model does not have.
         """
         self.checkpoint, self.config = checkpoint, config
         self.network, self.vocabulary = checkpoint.network, checkpoint.vocabulary
@@ -95,12 +95,12 @@ class Sampler:
             self.vocabulary.encode(prime, name, config.unknown)
             for prime, name in zip(given, names, strict=True)
         ]
-        self.primes = [self.vocabulary.decode(ids) for ids in self._ids]  # as they are read
-        self.skipped = sum(map(len, given)) - sum(map(len, self.primes))  # of their characters
-        self.note = ""  # of iterating, for the user
+        self.primes = [self.vocabulary.decode(ids) for ids in self._ids]  # as the model reads them
+        self.skipped = sum(map(len, given)) - sum(map(len, self.primes))  # characters skipped in the primes
+        self.note = ""  # about the iteration, for the user
         stops = [*config.stop, *ENDS.get(checkpoint.documents, ())]
-        self.stops: list[str] = []  # those that can occur, `searchable`
-        self.dropped: list[str] = []  # those that cannot
+        self.stops: list[str] = []  # stop texts that can occur, `searchable`
+        self.dropped: list[str] = []  # stop texts that cannot occur
         for stop in stops:
             ids = self.vocabulary.encode(
                 stop, f"{field('stop')} {stop!r}, which cannot occur,", config.unknown
@@ -113,11 +113,11 @@ class Sampler:
     def compile_kernels(self) -> None:
         """Run every kernel once."""
         prime = next(filter(None, self.primes), "")[:2]
-        with suppress(OverflowingModelError):  # told when it is drawn from
+        with suppress(OverflowingModelError):  # reported when sampling
             list(Sampler(self.checkpoint, SampleConfig(length=1, prime=prime)))
 
     def __iter__(self) -> Iterator[Block]:
-        """Blocks whose rows are all samples of the first prime, then all of the next."""
+        """Yield blocks; their rows are all samples of the first prime, then of the second, and so on."""
         config, size, done = self.config, 1, 0
         count = len(self._ids) * config.num
         buffers = [StopBuffer(self.vocabulary, self.stops) for _ in range(count)]
@@ -148,18 +148,18 @@ class Sampler:
                 for n, over in zip(sound, ended, strict=True):
                     if n < size and not over:
                         where = f"character {done - size + n + 1} of a sample"
-                        raise OverflowingModelError(where, "what it expects")
+                        raise OverflowingModelError(where, "its prediction")
                 size = next_size(size, took)
         finally:
             team.close()
 
     def _start(self, team: Team) -> list[SampleShard]:
-        """All samples, with the primes read but for their last characters, which are their next inputs."""
+        """Return shards of all samples, primes read except the last characters, which are the next inputs."""
         self.network.pack(back=False)
         num, newline = self.config.num, self.vocabulary.newline
         empty: Ids = np.array([] if newline is None else [newline], np.int64)
         primes = [ids if len(ids) else empty for ids in self._ids]
-        if self.checkpoint.documents:  # each was read after a line end
+        if self.checkpoint.documents:  # in training, each followed a line end
             primes = [np.concatenate([empty, ids]) for ids in self._ids]
         states = np.repeat(self._read([prime[:-1] for prime in primes], team), num, axis=0)
         rngs = [
@@ -177,7 +177,7 @@ class Sampler:
         return shards
 
     def _read(self, texts: Sequence[Ids], team: Team) -> Array:
-        """What is carried (N, Layout.carried_size) after each of the texts, read side by side."""
+        """Read texts in parallel, and return what each carries at its end (N, Layout.carried_size)."""
         states = np.zeros((len(texts), self.network.layout.carried_size), self.network.flat.dtype)
         order = np.argsort([len(text) for text in texts], kind="stable")
         cuts = cut(len(texts))
@@ -202,20 +202,20 @@ class Sampler:
 
 
 def _sound(ids: Ids) -> int:
-    """How many were drawn before the model overflowed, if it did."""
+    """Return how many ids were sampled before the model overflowed, or all."""
     over = ids < 0
     return int(over.argmax()) if over.any() else len(ids)
 
 
 def next_size(size: int, took: float) -> int:
-    """Characters of the block after one of `size` that took so many seconds: the text is shown in time."""
+    """Return the size of the next block after one that took so many seconds, so that text appears soon."""
     if took < FAST:
         return min(BLOCK, 2 * size)
     return max(1, size // 2) if took > SLOW else size
 
 
 class SampleShard:
-    """Samples that run as one shard; `drawn` and `logprobs` (B, steps) are what `draw` drew last."""
+    """Samples that run as one shard; `drawn` and `logprobs` (B, steps) are the latest results of `draw`."""
 
     def __init__(
         self,
@@ -233,14 +233,14 @@ class SampleShard:
         )
 
     def start(self, read: Sequence[Ids], state: Array) -> None:
-        """Go on from the last, at most RECENT, ids that each sample read, and its state before the last."""
+        """Start from each sample's last ids (at most RECENT) and its state before the last of them."""
         self._shard.carried = state
         self._shard.work(1).ids[...] = [ids[-1] for ids in read]
         for recent, ids in zip(self._recent, read, strict=True):
-            recent[...] = np.pad(ids, (RECENT - len(ids), 0), "edge")  # more of the first changes nothing
+            recent[...] = np.pad(ids, (RECENT - len(ids), 0), "edge")  # repeating the first changes nothing
 
     def draw(self, steps: int) -> Ids:
-        """The next ids (B, steps)."""
+        """Sample the next ids (B, steps)."""
         uniforms = np.array([rng.random(steps) for rng in self._rngs])
         self.drawn: Ids = np.zeros(uniforms.shape, np.int32)
         self.logprobs: NDArray[np.float64] = np.zeros((len(uniforms), steps if self._wanted else 0))

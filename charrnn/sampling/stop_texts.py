@@ -1,4 +1,4 @@
-"""Stop texts: a sample ends before the first, of which nothing may be shown too early."""
+"""Stop texts: a sample ends before the first one, and no part of it is output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..text.vocabulary import Vocabulary
 
 
 class StopBuffer:
-    """One sample on its way out: held back while it may be the beginning of a stop."""
+    """The output of one sample, held back while it may be the start of a stop text."""
 
     def __init__(self, vocabulary: Vocabulary, stops: Sequence[str]):
         self.ended = False
@@ -22,7 +22,7 @@ class StopBuffer:
         self._logprobs = np.zeros(0)
 
     def push(self, ids: Ids, logprobs: NDArray[np.float64], last: bool) -> tuple[str, list[float]]:
-        """Text, and its ln p, that is certain now that these were drawn; it ends before the first stop."""
+        """Add ids; return the text that is certain not to belong to a stop text, and its ln p."""
         if self.ended:
             return "", []
         ids, logprobs = np.concatenate([self._ids, ids]), np.concatenate([self._logprobs, logprobs])
@@ -30,11 +30,11 @@ class StopBuffer:
         found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         self.ended = last or bool(found)
         certain = len(ids) if last else max(0, len(ids) - self._hold)
-        end = min(found)[1] if found else certain  # before the stop that is complete first
+        end = min(found)[1] if found else certain  # before the stop text that is completed first
         self._ids, self._logprobs = ids[end:], logprobs[end:]
         return self._decode(ids[:end], self.ended), logprobs[:end].tolist()
 
 
 def searchable(ids: Ids) -> str:
-    """Ids as a string of as many characters, in which str.find finds ids."""
+    """Return ids as a string with one character per id, for str.find."""
     return ids.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")

@@ -1,6 +1,6 @@
-"""Dynamic evaluation: a model that goes on learning from the text that it scores.
+"""Dynamic evaluation: a model that keeps learning from the text it scores.
 
-Mikolov et al. 2010; Krause et al. 2018. Each character is scored before it is learned from.
+Mikolov et al. 2010; Krause et al. 2018. Each character is scored before the model learns from it.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from ..model.shard import Shard
 from .metrics import Predictions
 
 CHUNK = 32  # characters between updates
-CLIP = 1.0  # norm of a gradient
+CLIP = 1.0  # largest norm of a gradient
 
 
 class DynamicReader:
-    """As `reader.Reader`, with a step of RMSProp on each chunk after it was scored."""
+    """Like `reader.Reader`, with a step of RMSProp on each chunk after it is scored."""
 
     def __init__(self, network: Network, lr: float):
-        """network: a copy of it learns.  lr: learning rate."""
+        """network: is copied; the copy learns.  lr: learning rate."""
         self._network = Network(network.config, network.vocab_size, network.flat.copy())
         self._lr = lr
         self._shard = Shard(self._network, 1, CHUNK)
-        self._start = self._shard.carried  # of the chunk that is being read
+        self._start = self._shard.carried  # carried at the start of the current chunk
         self._grad = np.zeros_like(self._network.flat)
         self._views = self._network.layout.views(self._grad)
         self._slots = np.zeros((optimizers.SLOTS["rmsprop"], self._grad.size), self._grad.dtype)
-        self._chunk: Ids = np.empty(0, np.int64)  # read since the last update, and the one before
-        self.learned = False  # whether its weights are no longer the model's
+        self._chunk: Ids = np.empty(0, np.int64)  # characters since the last update, and the one before them
+        self.learned = False  # whether the weights differ from the model's
         self._network.pack()
 
     def read(self, ids: Ids) -> Predictions:
-        """The scores of the next characters (N,), which do not depend on how a text is cut in pieces."""
+        """Score the next characters (N,); results do not depend on how a text is cut into pieces."""
         predictions = Predictions.unknown(len(ids))
         done = 0
         while done < len(ids):
@@ -52,7 +52,7 @@ class DynamicReader:
         return predictions
 
     def _score(self, first: int, predictions: Predictions) -> None:
-        """The characters of the chunk from `first` on."""
+        """Score the characters of the chunk from `first` on."""
         size = len(self._chunk) - first
         if size:
             text = self._chunk[None]
@@ -60,7 +60,7 @@ class DynamicReader:
             predictions.set(slice(-size, None), nats, self._shard.correct(size)[0])
 
     def _learn(self) -> None:
-        """One update from the whole chunk, whose forward pass is run again."""
+        """Update the weights once from the whole chunk, after another forward pass."""
         shard, text = self._shard, self._chunk[None]
         shard.carried = self._start
         shard.gradient(text[:, :-1], text[:, 1:], self._grad, self._views, 1 / CHUNK)

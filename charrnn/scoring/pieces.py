@@ -1,4 +1,4 @@
-"""Pieces of a text with what is known of each character, and how they become lines."""
+"""Pieces of a text with predictions for each character, and how to cut them into lines."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .metrics import Predictions
 
 @dataclass(frozen=True)
 class Piece:
-    """Characters of a text and what is known of each; those that were skipped have nothing (NaN)."""
+    """Characters of a text and the predictions for each; skipped characters have NaN."""
 
-    points: Ids  # code points, or bytes for a model of bytes
+    points: Ids  # code points, or bytes for a byte model
     predictions: Predictions
-    skipped: NDArray[np.bool_]  # which were
+    skipped: NDArray[np.bool_]  # whether each was skipped
 
     def part(self, start: int, stop: int) -> Piece:
         return Piece(self.points[start:stop], self.predictions.part(start, stop), self.skipped[start:stop])
 
 
 def in_lines(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Pieces cut into lines."""
+    """Yield the pieces cut into lines."""
     rest: list[Piece] = []
     for piece in pieces:
         start = 0

@@ -1,4 +1,4 @@
-"""Reading a text with a model: how well it predicted each character."""
+"""Read a text with a model, and record how well it predicted each character."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..parallel.threads import Team
 from ..text.blocks import ends
 from .metrics import Metrics, Predictions, Tally
 
-CHUNK = 128  # characters a call; the figures do not depend on it
-STREAM = 4096  # a text is cut into streams of at least so many characters, which run side by side
-WARM_UP = 512  # characters before its stream that a network reads unscored, to have the state it would carry
+CHUNK = 128  # characters per call; results do not depend on it
+STREAM = 4096  # least characters in each of the streams that a text is cut into, which run in parallel
+WARM_UP = 512  # characters before a stream that a network reads unscored, to build up its state
 STREAMS = 64
-ALONE_AT_ONCE = 4096  # texts, of which those of similar length stand side by side
-PIECE = 1 << 20  # characters scored at a time: what is known of each takes 9 bytes
+ALONE_AT_ONCE = 4096  # texts to score together; texts of similar length share a shard
+PIECE = 1 << 20  # characters to score at a time; predictions take 9 bytes each
 
 
 def evaluate(
     network: Network, ids: Ids, team: Team, stopped: Callable[[], bool] = lambda: False, ranks: Ranks = ALONE
 ) -> Metrics | None:
-    """Metrics of a text of any length, which rank 0 has; None if `stopped` became true on any rank.
+    """Return the metrics of rank 0's text, of any length; None if `stopped` became true on any rank.
 
     The loss is inf if the model overflows.
     Cost: the forward pass.
@@ -40,16 +40,16 @@ def evaluate(
 
 
 class Reader:
-    """A text that comes piece by piece, each character scored given all before it.
+    """Scores a text that arrives in pieces; each character is predicted from all before it.
 
-    A long piece is cut into up to 64 streams by its length alone, so that the figures are the same for
-    any number of threads and of ranks, which all read the same pieces and answer the same.
-    Each stream but the first starts on a state warmed up on the 512 characters (and
-    the window of attention) before it, in place of the state carried through all of them; the mean over
-    Shakespeare's last tenth differs by 3e-9 from that of one stream, a single character's by 4e-5 at most.
+    A long piece is cut into up to 64 streams. The cut depends only on its length, so the results are the same
+    for any number of threads and ranks. All ranks read the same pieces and return the same predictions.
+    Each stream except the first starts from a state warmed up on the 512 characters (plus the attention
+    window) before it, instead of the state carried through the whole text. For the last tenth of Shakespeare,
+    the mean differs from that of a single stream by 3e-9, and single characters by at most 4e-5.
     """
 
-    learned = False  # its weights are the model's
+    learned = False  # the weights are the model's own
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class Reader:
         self._network, self._team, self._stopped, self._ranks = network, team, stopped, ranks
         self._warm_up = WARM_UP + network.config.attention
         self._carried = Shard(network, 1, CHUNK)
-        self._before: Ids = np.empty(0, np.uint8)  # the last characters, _warm_up + 1 of them at most
+        self._before: Ids = np.empty(0, np.uint8)  # the last characters, at most _warm_up + 1
         self._behind = False  # whether _carried has yet to read them
 
     def read(self, ids: Ids) -> Predictions:
-        """The scores of the next characters (N,)."""
+        """Score the next characters (N,)."""
         text = np.concatenate([self._before, ids])
         predictions = Predictions.unknown(len(text))
-        first = max(1, len(self._before))  # to be scored
+        first = max(1, len(self._before))  # first character to score
         streams = max(1, min(STREAMS, (len(text) - first) * WARM_UP // (STREAM * self._warm_up)))
         length = -(-(len(text) - first) // streams)
         stops = np.minimum(first + np.arange(1, streams + 1) * length, len(text))
@@ -109,10 +109,10 @@ class Reader:
 
 
 def score_lines(network: Network, lines: Sequence[Ids], start: int | None, team: Team) -> list[Predictions]:
-    """The scores of texts that know nothing of each other, each from a state of zero.
+    """Score independent texts, each from a state of zero.
 
-    start: the character that each is read after, usually that of a newline; None: nothing, and the
-    first of each text is not scored.  Cost: the forward pass, for lines of similar length side by side.
+    start: the character to read before each text, usually a newline; None: no character, and the first of
+    each text is not scored.  Cost: the forward pass; lines of similar length run in parallel.
     """
     network.pack(back=False)
     order = sorted(range(len(lines)), key=lambda i: len(lines[i]))
@@ -144,9 +144,9 @@ def evaluate_documents(
     stopped: Callable[[], bool] = lambda: False,
     ranks: Ranks = ALONE,
 ) -> Metrics | None:
-    """As `evaluate`, of documents that know nothing of each other, each read after a newline; by rank 0.
+    """Do the same as `evaluate` for independent documents, each read after a newline, on rank 0 alone.
 
-    kind: of config.DOCUMENTS.
+    kind: one of config.DOCUMENTS.
     """
     tally, over = Tally(), False
     texts = [] if ranks.rank else np.split(ids, ends(ids, newline, kind))
@@ -168,9 +168,9 @@ def _run(
     predictions: Predictions,
     stopped: Callable[[], bool],
 ) -> None:
-    """Sequences side by side: row r predicts the characters begins[r] .. stops[r] - 1 of `text`.
+    """Run sequences in parallel: row r predicts the characters begins[r] .. stops[r] - 1 of `text`.
 
-    Predictions from starts[r] on are kept; a row that has ended goes on with its last character, for nothing.
+    Predictions from starts[r] on are kept. A row that has ended repeats its last character, without effect.
     """
     last = (stops - 1)[:, None]
     for offset in range(0, int((stops - begins).max()), CHUNK):

@@ -1,4 +1,4 @@
-"""Scoring texts as they come: whole, line by line or character by character."""
+"""Score texts as they arrive: as a whole, line by line or character by character."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from .metrics import Metrics, Predictions, Tally
 from .pieces import Piece, in_lines
 from .reader import PIECE, Reader, score_lines
 
-UNSEEN = math.log(CODE_POINTS - SURROGATES)  # nats of a character that the model never saw, as one of all
+UNSEEN = math.log(CODE_POINTS - SURROGATES)  # nats of an unknown character: uniform over all
 
 
 class TextScorer:
-    """A model, and how texts are to be scored with it.  Other ranks `follow`, until it is closed.
+    """Scores texts with a model.  Other ranks call `follow`, which returns when this scorer is closed.
 
-    With `stateless` and `dynamic` there is nothing for them to do.
+    With `stateless` or `dynamic`, the other ranks have nothing to do.
     """
 
     def __init__(self, checkpoint: Checkpoint, config: EvalConfig, team: Team, ranks: Ranks = ALONE):
         self.vocabulary = checkpoint.vocabulary
         self._network, self._config, self._team, self._ranks = checkpoint.network, config, team, ranks
-        # what is scored on its own: as asked for, or as the model was trained
+        # the parts that are scored independently: as requested, or as in training
         self._alone_by = "line" if config.stateless else "" if config.dynamic else checkpoint.documents
         ranks.broadcast((self._network.config, self._network.vocab_size))
         ranks.broadcast_array(self._network.flat)
-        self.skipped = 0  # characters so far that the model never saw
-        self.notes = Notes()  # of the texts so far
+        self.skipped = 0  # characters so far that the model does not have
+        self.notes = Notes()  # notes on the texts so far
 
     def compile_kernels(self) -> None:
         """Run every kernel once."""
@@ -56,13 +56,13 @@ class TextScorer:
         return Reader(self._network, self._team, ranks=self._ranks)
 
     def close(self) -> None:
-        """No text comes any more."""
+        """Let the other ranks finish."""
         self._ranks.broadcast(False)
 
     def whole(self, path: Path) -> tuple[Metrics, int]:
-        """A text's score, and how many characters were skipped.
+        """Return a text's metrics and how many characters were skipped.
 
-        Errors: TextError; OverflowingModelError; as for all here.
+        Errors: TextError; OverflowingModelError; the same for the other methods.
         """
         tally, before = Tally(), self.skipped
         for piece in self.pieces(path, PIECE):
@@ -70,9 +70,9 @@ class TextScorer:
         return tally.metrics, self.skipped - before
 
     def lines(self, path: Path) -> Iterator[tuple[str, Metrics, int]]:
-        """Each line without its newline, its score, the newline's included, and its characters skipped.
+        """Yield each line as soon as it is read: its text, its metrics, its number of skipped characters.
 
-        As soon as it is read.
+        The text lacks the newline, but the metrics include it.
         """
         for line in in_lines(self.pieces(path)):
             metrics = Tally().add(line.predictions).metrics
@@ -80,9 +80,10 @@ class TextScorer:
             yield text, metrics, int(np.count_nonzero(line.skipped))
 
     def pieces(self, path: Path, size: int = 0) -> Iterator[Piece]:
-        """A text in pieces as they are read, which have whole lines where each line stands alone.
+        """Yield a text in pieces as they are read; if lines are independent, pieces have whole lines.
 
-        size: of all but the last, for the same figures to the last bit however a text arrives; 0: any.
+        size: characters in each piece except the last, which makes results independent of how a text
+        arrives, to the last bit; 0: any size.
         """
         config, read, scored, before = self._config, 0, 0, self.skipped
         blocks = known_blocks(
@@ -99,7 +100,7 @@ class TextScorer:
             raise TextError(f"{name_of(path)} has {read} characters{unknown}", "scoring needs at least 2")
 
     def text(self, text: str) -> Predictions:
-        """Of each character of a text in memory, or byte; of those that are skipped, nothing is known."""
+        """Return predictions for each character or byte of a string; skipped characters have NaN."""
         if self._config.unknown == "error":
             self.vocabulary.encode(text)
         points = self.vocabulary.points_in(text)
@@ -128,21 +129,21 @@ class TextScorer:
 
     def _learned_too_much(self) -> str:
         how = f"a lower {field('lr')} (it was {self._config.lr:g})"
-        return f"it learned too fast from the text: try {how}, or without {field('dynamic')}"
+        return f"it learned too fast from the text: use {how}, or omit {field('dynamic')}"
 
     def _alone(self, lines: list[Ids]) -> Predictions:
-        """Each line as after a newline at the start of a text, or, if the model has none, after nothing."""
+        """Score each line after a newline at the start of a text, or alone if the model has no newline."""
         return Predictions.joined(score_lines(self._network, lines, self.vocabulary.newline, self._team))
 
 
 def follow(ranks: Ranks, threads: int) -> None:
-    """On ranks other than 0: score a part of what the TextScorer of rank 0 reads, until it is closed."""
+    """On ranks other than 0, score a part of each text that rank 0 scores, until its TextScorer is closed."""
     network = Network(*ranks.broadcast(None))  # type: ignore[misc]
     ranks.broadcast_array(network.flat)
     reader = Reader(network, team := Team(threads, ranks), ranks=ranks)
     told: Any
     while (told := ranks.broadcast(None)) is not False:
-        if told is True:  # a text begins
+        if told is True:  # a new text starts
             reader = Reader(network, team, ranks=ranks)
         else:
             reader.read(told)

@@ -1,1 +1,1 @@
-"""What any program needs of its machine: whole files, locks, safe terminals, the standard streams."""
+"""Access to the machine: atomic files, locks, CPUs, threads, safe terminal output, standard streams."""

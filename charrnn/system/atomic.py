@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Write files atomically: they exist whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-# what a file system answers that has no such operation; any other error is one of the disk
+# errors of a file system that lacks an operation; any other error is a failure
 LACKING = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
-NO_MODE = LACKING | {errno.EPERM, errno.EACCES}  # CIFS, vfat: modes are the mount's
+NO_MODE = LACKING | {errno.EPERM, errno.EACCES}  # CIFS, vfat: the mount sets the modes
 NO_OVERWRITE = LACKING | {errno.EEXIST, errno.EPERM}
 
 
 @contextmanager
 def replacing(path: Path, lacking: set[str] | None = None) -> Iterator[IO[bytes]]:
-    """A file beside `path` to write to, which is then flushed to the disk and renamed over it.
+    """Yield a file next to `path`, which is then flushed to the disk and renamed over it.
 
-    lacking: gets what the file system cannot do, in sentences, where that does not forbid to go on.
-    Errors: OSError; `path` is then as it was, and nothing is left beside it.
+    lacking: receives sentences on what the file system cannot do, if that need not stop the program.
+    Errors: OSError; `path` is then unchanged, and no other file is left.
     """
     lacks = set() if lacking is None else lacking
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -38,34 +38,34 @@ def replacing(path: Path, lacking: set[str] | None = None) -> Iterator[IO[bytes]
         raise
     try:
         folder = os.open(path.parent, os.O_RDONLY)
-    except OSError:  # one may write to a folder without reading it; Windows opens none
+    except OSError:  # a folder may be writable but not readable; Windows opens none
         return
     try:
-        _flush(folder, path.parent, lacks, None)  # an error would say that the old file is there
+        _flush(folder, path.parent, lacks, None)  # no error: the new file is in place
     finally:
         os.close(folder)
 
 
 def leavings(folder: Path, pattern: str) -> Iterator[Path]:
-    """What `replacing` left of files called so when it was killed.  pattern: as for glob."""
-    return folder.glob(f".{pattern}.????????.tmp")  # mkstemp's eight
+    """Yield what a killed `replacing` left for files with such names.  pattern: as for glob."""
+    return folder.glob(f".{pattern}.????????.tmp")  # mkstemp adds eight characters
 
 
 def _flush(descriptor: int, folder: Path, lacks: set[str], allowed: set[int] | None) -> None:
-    """Flush to the disk.  allowed: numbers of errors that are noted alone; None: all."""
+    """Flush to the disk.  allowed: error numbers that only cause a note; None: all."""
     try:
         os.fsync(descriptor)
     except OSError as error:
         if allowed is not None and error.errno not in allowed:
             raise
         lacks.add(
-            f"{folder} does not flush files to its disk ({error.strerror}): what was saved may be lost if the"
-            " power fails"
+            f"{folder} does not flush files to its disk ({error.strerror}): saved files may be lost"
+            " if the power fails"
         )
 
 
 def _share(temporary: Path, lacks: set[str]) -> None:
-    """Give the file the mode of any new one: mkstemp's is its owner's alone."""
+    """Give the file the usual mode of a new one; mkstemp lets only the owner read it."""
     umask = os.umask(0)
     os.umask(umask)
     try:
@@ -74,13 +74,13 @@ def _share(temporary: Path, lacks: set[str]) -> None:
         if error.errno not in NO_MODE:
             raise
         lacks.add(
-            f"{temporary.parent} does not let modes of files be set ({error.strerror}): others may not be"
+            f"{temporary.parent} does not allow file modes to be set ({error.strerror}): others may not be"
             " able to read what is saved there"
         )
 
 
 def _rename(temporary: Path, path: Path, lacks: set[str]) -> None:
-    """Over `path`; where no file can be renamed over another, that is put aside first."""
+    """Rename over `path`; if the file system cannot, move the old file aside first."""
     try:
         temporary.replace(path)
         return
@@ -89,7 +89,7 @@ def _rename(temporary: Path, path: Path, lacks: set[str]) -> None:
             raise
         reason = error.strerror
     aside = path.with_name(f".{path.name}.old")
-    aside.unlink(missing_ok=True)  # of a save that was cut short before, and older than `path`
+    aside.unlink(missing_ok=True)  # left by an interrupted save, and older than `path`
     path.rename(aside)
     try:
         temporary.rename(path)
@@ -98,6 +98,6 @@ def _rename(temporary: Path, path: Path, lacks: set[str]) -> None:
         raise
     aside.unlink()
     lacks.add(
-        f"{path.parent} renames no file over another ({reason}): a save that is cut short may leave the one"
-        " before it under the name .NAME.old"
+        f"{path.parent} cannot replace files by renaming ({reason}): an interrupted save may leave the"
+        " previous file under the name .NAME.old"
     )

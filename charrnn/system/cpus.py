@@ -1,4 +1,4 @@
-"""How many CPUs this process may use, by its affinity and by the quota of its container."""
+"""Count the CPUs that this process may use, from its affinity and the quota of its container."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
-V2 = ("sys/fs/cgroup", "sys/fs/cgroup/unified")  # where version 2 is mounted, alone or beside version 1
+V2 = ("sys/fs/cgroup", "sys/fs/cgroup/unified")  # where version 2 is mounted, alone or next to version 1
 
 
 def available_cpus(root: Path = ROOT) -> int:
-    """At least 1; a quota of 1.5 CPUs is 2, because threads that are too few leave some of it unused."""
+    """Return the number of CPUs, at least 1; a quota of 1.5 counts as 2, so that all of it can be used."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return max(1, min(len(cores), math.ceil(cpu_quota(root))))
 
 
 def cpu_quota(root: Path = ROOT) -> float:
-    """CPUs that the cgroups of this process may use on average, the least of all levels; 1e9 without a limit.
+    """Return how many CPUs the cgroups of this process allow, the minimum of all levels; 1e9 without a limit.
 
     root: of the file system.  Source: Documentation/admin-guide/cgroup-v2.rst and sched-bwc.rst of Linux.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         lines = []
     quotas = [quota for line in lines if line.count(":") >= 2 for quota in _quotas(root, *line.split(":", 2))]
     return min(quotas, default=1e9)
 
 
 def _quotas(root: Path, number: str, controllers: str, path: str) -> Iterator[float]:
-    """Those of a line of /proc/self/cgroup: of the group and of all above it.
+    """Yield the quotas for a line of /proc/self/cgroup: of the group and all its ancestors.
 
-    In a container the path may be the host's, of which only the mount's root is to be seen.
+    In a container, the path may be that of the host, of which only the root of the mount is visible.
     """
     version_2 = (number, controllers) == ("0", "")
     if not version_2 and "cpu" not in controllers.split(","):

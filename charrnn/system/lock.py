@@ -1,4 +1,4 @@
-"""What one process at a time may hold: a name, or an open file."""
+"""Locks that one process at a time holds: on a name, or on an open file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from filelock import FileLock, Timeout, lock_descriptor
 
 from .atomic import LACKING
 
-UNLOCKED = LACKING | {errno.ENOLCK}  # NFS without its lock daemon, and others
+UNLOCKED = LACKING | {errno.ENOLCK}  # for example NFS without its lock daemon
 
 
 @contextmanager
 def hold(path: Path) -> Iterator[str]:
-    """Hold the name `path`, by a file .NAME.lock beside it.
+    """Hold the name `path` by locking a file .NAME.lock next to it.
 
-    The lock is the kernel's and ends with the process, however it ends; the file goes when it is released.
-    Yields nothing, or in a sentence that the file system has no locks: then nothing is held.  A file that
-    stands for a lock is no help: one that a kill left behind would stop the run for ever.
+    The kernel releases the lock when the process ends, however it ends; the file is removed on release.
+    Yields an empty string, or a sentence if the file system has no locks: then nothing is held. The mere
+    existence of a file is no substitute: if a killed process left it, the run could never start again.
     Errors: BlockingIOError if another process holds it; OSError.
     """
     name = path.with_name(f".{path.name}.lock")
@@ -38,16 +38,16 @@ def hold(path: Path) -> Iterator[str]:
     try:
         yield lacking
     finally:
-        with suppress(OSError):  # Windows removes no open file
+        with suppress(OSError):  # Windows does not remove open files
             name.unlink()
-        with suppress(OSError):  # the end of the process releases it too
+        with suppress(OSError):  # it is released when the process ends, too
             lock.release()
 
 
 def wait_and_hold(path: Path, seconds: float) -> Callable[[], None]:
-    """Hold `path`, a file for this alone, once no other process does; what is returned lets it go.
+    """Wait until no other process holds `path`, a file for this alone; return a function that releases it.
 
-    Nothing is held where the file system has no locks, nor after so many seconds.
+    Nothing is held if the file system has no locks, or if the wait exceeds `seconds`.
     """
     lock = FileLock(path, fallback_to_soft=False)
     with suppress(Timeout, OSError):
@@ -55,7 +55,7 @@ def wait_and_hold(path: Path, seconds: float) -> Callable[[], None]:
 
     def let_go() -> None:
         if lock.is_locked:
-            with suppress(OSError):  # Windows removes no open file
+            with suppress(OSError):  # Windows does not remove open files
                 path.unlink()
             with suppress(OSError):
                 lock.release()
@@ -64,9 +64,9 @@ def wait_and_hold(path: Path, seconds: float) -> Callable[[], None]:
 
 
 def hold_open(path: Path, file: int) -> str:
-    """Hold an open file, by whatever name others may open it, until it is closed.
+    """Hold an open file until it is closed, under whatever name others may open it.
 
-    Returns and errors: as `hold`.
+    Returns what `hold` yields.  Errors: as `hold`.
     """
     try:
         held = lock_descriptor(file, blocking=False)
@@ -81,6 +81,6 @@ def _lacking(path: Path, error: OSError) -> str:
     if error.errno not in UNLOCKED:
         raise error
     return (
-        f"{path.parent} is on a file system without locks ({error.strerror}): nothing keeps another run "
-        "from writing to the same files"
+        f"{path.parent} is on a file system without locks ({error.strerror}): nothing prevents "
+        "another run from writing to the same files"
     )

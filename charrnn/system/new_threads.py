@@ -1,4 +1,4 @@
-"""Threads where there may be no more: `ulimit -u`, or a container's limit of processes."""
+"""Start threads where their number may be limited, by `ulimit -u` or a container."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from threading import Thread
 
 
 def start(thread: Thread) -> bool:
-    """Whether the system gave one."""
+    """Start a thread; return whether the system allowed it."""
     try:
         thread.start()
     except RuntimeError:
@@ -15,7 +15,7 @@ def start(thread: Thread) -> bool:
 
 
 def can_start() -> bool:
-    """Whether there is room for one more."""
+    """Return whether another thread can start."""
     probe = Thread(target=int)
     started = start(probe)
     if started:

@@ -8,5 +8,5 @@ STDIO = Path("-")
 
 
 def name_of(path: Path, stream: str = "stdin") -> str:
-    """What to call a file in a message."""
+    """Return the name of a file for messages."""
     return stream if path == STDIO else str(path)

@@ -1,1 +1,1 @@
-"""Text into numbers: reading files, the vocabulary, the streams that training reads."""
+"""Turn text into numbers: files, vocabularies, and the streams that training reads."""

@@ -1,6 +1,6 @@
-"""Blocks of a text, as they are read, cut anew: at newlines, or to a size.
+"""Regroup the blocks of a text that is read in parts: to end with documents, or to a fixed size.
 
-A block is its code points or bytes (N,), and which of them a vocabulary has (N,).
+A block is a pair: code points or bytes (N,), and a mask (N,) of those that a vocabulary has.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ NEWLINE = ord("\n")
 
 
 def whole_documents(blocks: Iterator[Block], kind: str) -> Iterator[Block]:
-    """Blocks that end where a document does, but for the end of the last.  kind: of config.DOCUMENTS."""
+    """Yield blocks that end with a document, except perhaps the last.  kind: one of config.DOCUMENTS."""
     rest: list[Block] = []
     for points, known in blocks:
-        if kind == "blank":  # of which a part may stand in the block before
+        if kind == "blank":  # whose end may be split between two blocks
             points, known = _joined([*rest, (points, known)])
             rest = []
         cuts = ends(points, NEWLINE, kind)
@@ -38,9 +38,9 @@ def whole_documents(blocks: Iterator[Block], kind: str) -> Iterator[Block]:
 
 
 def ends(text: Ids, newline: int, kind: str) -> Ids:
-    """Where documents end: the index after the last character of each, the line ends after it included.
+    """Return where documents end: the index after the last character of each, including its line ends.
 
-    text: code points or ids (N,), of which `newline` is a line end.  kind: of config.DOCUMENTS.
+    text: code points or ids (N,), where `newline` stands for a line end.  kind: one of config.DOCUMENTS.
     """
     line = text == newline
     if kind == "line":
@@ -50,7 +50,7 @@ def ends(text: Ids, newline: int, kind: str) -> Ids:
 
 
 def of_size(blocks: Iterator[Block], size: int) -> Iterator[Block]:
-    """Blocks of `size` characters, but for the last."""
+    """Yield blocks of `size` characters; the last may be shorter."""
     rest: list[Block] = []
     length = 0
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Reading a corpus of any size into ids, block by block: files one after the other, plain or compressed."""
+"""Read a corpus of any size as ids, block by block, from one or more plain or compressed files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LINE_ENDS = (ord("\n"), ord("\r"))
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text as ids in the smallest type that holds them, its vocabulary, and a digest of what was read."""
+    """A text as ids in the smallest type that holds them, its vocabulary, and a digest of the text."""
 
     ids: Ids
     vocabulary: Vocabulary
-    sha256: str  # of the bytes read, unpacked
+    sha256: str  # of the bytes read, after decompression
 
 
 def load(
@@ -40,12 +40,14 @@ def load(
     join: str = "newline",
     notes: Notes | None = None,
 ) -> Corpus:
-    """Read files, or stdin for -, as one text.  level: `char`, or `byte` for the 256 bytes of any file.
+    """Read files, or stdin for -, as one text.
 
-    errors, notes: as `blocks`.  join: `newline` for a line end after a file that ends without one, if
-    another comes, or `nothing`; bytes are never added to. The line end counts for the digest too.
+    level: `char`, or `byte` for the bytes of any file.  errors, notes: as for `blocks`.
+    join: `newline` adds a line end after a file that lacks one if another file follows, `nothing` does not;
+    nothing is ever added to bytes.  The digest includes the added line ends.
     Errors: TextError that names the file and, for text that is not in `encoding`, the byte offset.
-    Cost: 1 byte of memory a character, 2 or 4 for more than 256 or 65,536 different ones; at no time more.
+    Cost: at most 1 byte of memory per character; 2 for more than 256 different characters, 4 for more than
+    65,536.
     """
     digest, gathered, last = hashlib.sha256(), _Gathered(), LINE_ENDS[0]
     for number, path in enumerate(paths):
@@ -66,15 +68,15 @@ def load(
 def _note_join(notes: Notes | None, before: Path, joined: bool, level: str) -> None:
     if notes is None or not (joined or level == "byte"):
         return
-    said = f"{name_of(before)} ends without a line end, and another file follows: "
+    said = f"{name_of(before)} has no final line end, and another file follows: "
     if joined:
-        notes.add("join", f"{said}one was put between; {field('join', 'nothing')} lets them run together")
+        notes.add("join", f"{said}one was added; use {field('join', 'nothing')} to add none")
     else:
-        notes.add("join", f"{said}bytes are never added to, so they run together")
+        notes.add("join", f"{said}none was added, because bytes are read unchanged")
 
 
 def from_text(text: str, level: str = "char") -> Corpus:
-    """A text in memory as a corpus."""
+    """Return a text in memory as a corpus."""
     vocabulary = Vocabulary.of_bytes() if level == "byte" else Vocabulary.of(text)
     return Corpus(vocabulary.encode(text), vocabulary, hashlib.sha256(to_bytes(text)).hexdigest())
 
@@ -87,9 +89,9 @@ def encode(
     errors: str = "strict",
     notes: Notes | None = None,
 ) -> tuple[Ids, int]:
-    """A file's ids in a vocabulary that exists, and how many characters were left out.
+    """Return a file's ids in a given vocabulary, and the number of characters skipped.
 
-    unknown: `error`, or `skip` for leaving out what the vocabulary lacks.  errors, notes: as `blocks`.
+    unknown: `error`, or `skip` for characters that the vocabulary lacks.  errors, notes: as for `blocks`.
     Errors: TextError, as `load`, and for unknown characters.
     """
     gathered, skipped = _Gathered(vocabulary.points), 0
@@ -107,7 +109,7 @@ def known_blocks(
     errors: str = "strict",
     notes: Notes | None = None,
 ) -> Iterator[tuple[Ids, NDArray[np.bool_]]]:
-    """As `blocks`, with which of the characters the vocabulary has.  Errors: as `encode`."""
+    """Yield `blocks` with a mask of the characters that the vocabulary has.  Errors: as `encode`."""
     has = np.zeros(CODE_POINTS, bool)
     has[vocabulary.points] = True
     characters = lines = 0
@@ -122,12 +124,12 @@ def known_blocks(
 
 
 class _Gathered:
-    """Characters numbered in the order in which each was first seen, until the whole vocabulary is known."""
+    """Characters numbered in the order in which they first appear, until the vocabulary is complete."""
 
     def __init__(self, seen: Ids | tuple[()] = ()):
-        """seen: code points that are numbered already."""
+        """seen: code points to number first."""
         self.seen = np.empty(0, np.uint32)
-        self._number = np.zeros(CODE_POINTS, np.uint32)  # of each code point, counted from 1
+        self._number = np.zeros(CODE_POINTS, np.uint32)  # of each code point, from 1; 0: none yet
         self._parts: list[Ids] = []
         self._see(np.asarray(seen, np.uint32))
 
@@ -144,7 +146,7 @@ class _Gathered:
         self._parts.append(np.subtract(numbers, 1, out=part, casting="unsafe"))
 
     def ids_of(self, vocabulary: Vocabulary) -> Ids:
-        """The ids of all characters, which are forgotten on the way."""
+        """Return the ids of all characters, and free what was gathered."""
         dtype = np.min_scalar_type(max(0, len(vocabulary) - 1))
         final = np.searchsorted(vocabulary.points, self.seen).astype(dtype)
         stop = sum(map(len, self._parts))
@@ -157,9 +159,9 @@ class _Gathered:
 
 
 def _mapped(length: int, dtype: Any) -> Ids:
-    """An array that goes back to the system as soon as it is dropped, where malloc would keep its memory.
+    """Return an array whose memory goes back to the system when it is dropped; malloc would keep it.
 
-    Not for the crumbs of a slow pipe: a process may have some 65,000 maps.
+    Short arrays, as from a slow pipe, are ordinary ones: a process may have some 65,000 maps.
     """
     if length < SMALL:
         return np.empty(length, dtype)

@@ -1,4 +1,4 @@
-"""Corpora of many short texts, each of which begins anew: lines, or what blank lines part."""
+"""Corpora of many short, independent texts: lines, or blocks between blank lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .streams import Split, Streams
 
 @dataclass(frozen=True)
 class Documents:
-    """Whole documents, one after the other, the last with its end too."""
+    """Whole documents, one after the other; the last is terminated too."""
 
     ids: Ids
     newline: int
@@ -29,13 +29,13 @@ class Documents:
         return np.append(0, ends(self.ids, self.newline, self.kind))
 
     def of_epoch(self, epoch: int) -> Ids:
-        """In an order drawn for this epoch, after a line end, after which the first is read too."""
+        """Return the documents in an order drawn for this epoch, after a line end that primes the first."""
         cuts = self.cuts
         order = np.random.default_rng([self.seed, 4, epoch]).permutation(len(cuts) - 1)
         return np.concatenate([np.array([self.newline], self.ids.dtype), gathered(self.ids, cuts, order)])
 
     def fresh(self, text: Ids) -> NDArray[np.bool_]:
-        """Of a text `of_epoch`, the line ends that a document begins after: read from a state of 0."""
+        """Return a mask of the line ends in a text `of_epoch` after which a document starts from state 0."""
         begins = np.zeros(len(text), bool)
         begins[0] = True
         begins[ends(text, self.newline, self.kind) - 1] = True
@@ -43,9 +43,9 @@ class Documents:
 
 
 def split(ids: Ids, newline: int | None, kind: str, val_fraction: float, test_fraction: float) -> Split:
-    """As Split.of, at the ends of documents; a last one without its end gets it.
+    """Split as Split.of does, but only between documents; an unterminated last document is terminated.
 
-    Errors: UsageError for a text without two documents.
+    Errors: UsageError for a text with fewer than two documents; TextError if none is left to train on.
     """
     cuts = ids[:0] if newline is None else ends(ids, newline, kind)
     if newline is not None and len(cuts) and cuts[-1] < len(ids):
@@ -54,8 +54,8 @@ def split(ids: Ids, newline: int | None, kind: str, val_fraction: float, test_fr
         cuts = np.append(cuts, len(ids))
     if len(cuts) < 2:
         raise UsageError(
-            f"{field('documents', kind)} needs a text of several, and this has one",
-            "leave it out, or put a blank line between them" if kind == "blank" else "leave it out",
+            f"{field('documents', kind)} needs several documents, but the text is only one",
+            "leave it out, or put blank lines between documents" if kind == "blank" else "leave it out",
         )
     test_at = len(ids) - int(len(ids) * test_fraction)
     val_at = test_at - int(len(ids) * val_fraction)
@@ -69,12 +69,12 @@ def split(ids: Ids, newline: int | None, kind: str, val_fraction: float, test_fr
 
 @dataclass(frozen=True)
 class DocumentStreams(Streams):
-    """Streams of documents, in another order each epoch."""
+    """Streams of documents, in a new order each epoch."""
 
     documents: Documents | None = None
-    first: int = 0  # of these streams among all
-    every: int = 1  # how many there are in all
-    begins: NDArray[np.bool_] | None = None  # of ids, `Documents.fresh`; None before `of_epoch`
+    first: int = 0  # index of the first of these streams among all
+    every: int = 1  # number of streams in all
+    begins: NDArray[np.bool_] | None = None  # `Documents.fresh` of ids; None before `of_epoch`
 
     @classmethod
     def made(cls, documents: Documents, batch_size: int, seq_len: int) -> DocumentStreams:
@@ -98,7 +98,7 @@ class DocumentStreams(Streams):
         return DocumentStreams(text[mine], *values)
 
     def fresh(self, number: int) -> NDArray[np.bool_] | None:
-        """Where documents begin in a chunk (B, T)."""
+        """Return a mask (B, T) of where documents begin in a chunk."""
         assert self.begins is not None
         inputs, _ = Streams(self.begins, self.batch_size, self.seq_len).chunk(number)
         found: NDArray[np.bool_] = inputs

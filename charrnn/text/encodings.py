@@ -1,4 +1,4 @@
-"""Which encoding a block of bytes may be in: one that decodes it, and to what people write."""
+"""Guess the encoding of a block of bytes: one that decodes it to text that people write."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-MARKS = {  # the longer ones first: that of UTF-32 begins as that of UTF-16 does
+MARKS = {  # longer ones first: the mark of UTF-32-LE begins with that of UTF-16-LE
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -17,11 +17,11 @@ WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 WIDE_FAMILY = ("utf-16", "utf-32", *WIDE)
 DISGUISED = (*WIDE_FAMILY, "iso2022_jp")
 WITHOUT_MARK = {"utf-8": "utf-8-sig", **{name: name[:6] for name in WIDE}}
-JIS = (b"\x1b$B", b"\x1b$@")  # with which ISO-2022-JP, otherwise ASCII, begins its characters
-LOOKED_AT = 4096  # bytes and characters
-ODD = 0.04  # share of control characters above which bytes look like those of wider characters
-FLAWED = 0.02  # share of flaws above which a text is not what people write
-# the letters that texts are mostly made of
+JIS = (b"\x1b$B", b"\x1b$@")  # escapes that switch ISO-2022-JP from ASCII to Japanese
+LOOKED_AT = 4096  # bytes and characters examined
+ODD = 0.04  # share of control characters above which the bytes may be UTF-16 or UTF-32
+FLAWED = 0.02  # share of flaws above which a text is implausible
+# the most frequent letters
 RUSSIAN = "\u043e\u0435\u0430\u0438\u043d\u0442\u0441\u0440\u0432\u043b\u0456"
 GREEK = "\u03b1\u03bf\u03b9\u03b5\u03c4\u03c3\u03bd\u03b7\u03c5\u03c1\u03c0\u03ba\u03c2"
 HEBREW = "\u05d9\u05d4\u05d5\u05dc\u05d0\u05de\u05e8\u05ea\u05d1\u05e9\u05e0\u05dd\u05d3"
@@ -29,18 +29,18 @@ THAI = "\u0e32\u0e19\u0e23\u0e01\u0e40\u0e07\u0e2d\u0e21\u0e22\u0e25\u0e27\u0e17
 COMMON = frozenset(" \n\t.,\u3000\u3001\u3002\uff0c" + "aeiontrs" + "\u0430\u0435\u0438\u043e")
 CONTROLS = re.compile(rb"[\0-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 USED_CONTROLS = "\n\t\r\f\b\x1a\x1b"
-INSIDE = "\u2019\u2013\u2014\u2026\u00b7\u00ad"  # what stands between two letters
+INSIDE = "\u2019\u2013\u2014\u2026\u00b7\u00ad"  # plausible between two letters
 
 
 def without_mark(encoding: str) -> str:
-    """The same encoding, in which a byte order mark is no character; nothing if there is none."""
+    """Return the variant of an encoding that drops the byte order mark, or an empty string."""
     return WITHOUT_MARK.get(codecs.lookup(encoding).name, "") if encoding else ""
 
 
 def disguised(head: bytes) -> str:
-    """UTF-16 or UTF-32, with a mark or without one, or ISO-2022-JP, of bytes that are it; else nothing.
+    """Return the name of an encoding whose bytes may also be valid UTF-8, or an empty string.
 
-    All of these are bytes of which many, or all, would be UTF-8 too.
+    These are UTF-16 and UTF-32, with or without a mark, and ISO-2022-JP.
     """
     for mark, name in MARKS.items():
         if head.startswith(mark) and decoded(head, name) is not None:
@@ -57,7 +57,7 @@ def disguised(head: bytes) -> str:
 
 
 def decoded(block: bytes, encoding: str) -> str | None:
-    """The text of a block, whose last character may be cut; None where it is not in this encoding."""
+    """Decode a block whose last character may be cut off; return None if it is not in this encoding."""
     try:
         return codecs.getincrementaldecoder(encoding)("strict").decode(block)
     except UnicodeError:
@@ -65,10 +65,10 @@ def decoded(block: bytes, encoding: str) -> str | None:
 
 
 def flaws(text: str) -> int:
-    """How much there is that people hardly write.
+    """Count what people hardly ever write.
 
-    These are control and unassigned characters, a capital after a small letter, a symbol between two
-    letters that have capitals, and letters of two alphabets in one word.
+    Counted are control and unassigned characters, a capital after a small letter, a symbol between two cased
+    letters, and letters of two alphabets in one word.
     """
     count = 0
     for before, c, after in zip(" " + text, text, text[1:] + " ", strict=False):
@@ -91,7 +91,7 @@ def _alphabet(c: str) -> str:
 
 
 def _share(*scripts: str, least: float, common: str = "") -> Callable[[str], bool]:
-    """Whether so many of the letters beyond ASCII are of these scripts, half of them common ones."""
+    """Return a check that enough of the non-ASCII letters are of these scripts, and half are common ones."""
 
     def check(text: str) -> bool:
         letters = [c for c in text if c.isalpha() and not c.isascii()]
@@ -103,7 +103,7 @@ def _share(*scripts: str, least: float, common: str = "") -> Callable[[str], boo
 
 
 def _western(text: str) -> bool:
-    """Letters with accents are some of all, never most."""
+    """Check that letters with accents are Latin and a minority."""
     letters = [c for c in text if c.isalpha()]
     beyond = [c for c in letters if not c.isascii()]
     return len(beyond) <= 0.35 * len(letters) and all(
@@ -111,7 +111,7 @@ def _western(text: str) -> bool:
     )
 
 
-# in this order: what is told apart easily first
+# in the order they are tried: the easiest to tell apart first
 CANDIDATES: dict[str, Callable[[str], bool]] = {
     "utf-8": lambda text: True,
     "cp1252": _western,
@@ -133,7 +133,7 @@ CANDIDATES: dict[str, Callable[[str], bool]] = {
 
 
 def _common_hanzi(text: str, old: str) -> bool:
-    """Nearly all in an older set of the characters in use, and most in its first part, the common ones."""
+    """Check that most characters are in the first part of an older set, which holds the common ones."""
     letters = [c for c in text if c.isalpha() and not c.isascii()]
     codes = [c.encode(old, "ignore") for c in letters]
     first, last = (0xB0, 0xD7) if old == "gb2312" else (0xA4, 0xC6)
@@ -142,15 +142,15 @@ def _common_hanzi(text: str, old: str) -> bool:
 
 
 def fitting(block: bytes, at: int, but: str) -> str:
-    """An encoding in which a block is what people write; nothing if none is known.
+    """Return an encoding that decodes a block to plausible text, or an empty string.
 
-    at: where it is not in the encoding `but`; the text around is looked at.
+    at: where decoding with the encoding `but` failed; the text around it is examined.
     """
     asked = codecs.lookup(but).name
     if asked in ("utf-8", "utf-8-sig"):
         right = sum(not c.isascii() for c in block.decode("utf-8", "ignore"))
         if right > block.decode("utf-8", "replace").count("\ufffd") - block.count(b"\xef\xbf\xbd"):
-            return ""  # it is UTF-8, with a few bytes that are not
+            return ""  # mostly UTF-8, with a few invalid bytes
     if name := disguised(block):
         return name if codecs.lookup(name).name != asked else ""
     for name, is_plausible in CANDIDATES.items():

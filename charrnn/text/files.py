@@ -1,4 +1,4 @@
-"""Files as blocks of characters: unpacked and decoded exactly as they are, or refused with their name."""
+"""Read files as blocks of characters: decompressed and decoded exactly, or refused by name."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .notes import Notes
 from .source import Digest, Source
 from .vocabulary import code_points
 
-REPLACE, SKIP = "charrnn.replace", "charrnn.skip"  # what Python does for replace and ignore, counted
+REPLACE, SKIP = "charrnn.replace", "charrnn.skip"  # as Python's replace and ignore, but counted
 HANDLERS = {"strict": "strict", "replace": REPLACE, "skip": SKIP}
 
 
 class _Bad(threading.local):
-    bytes = 0  # that were in no text's encoding, so far
+    bytes = 0  # undecodable ones so far
 
 
 _BAD = _Bad()
@@ -44,7 +44,7 @@ _counted("")
 
 
 def refuse_unreadable(paths: Sequence[Path]) -> None:
-    """Read the start of each, but nothing of what can be read only once, as a pipe.  Errors: as `load`."""
+    """Read the start of each file; skip what can be read only once, such as pipes.  Errors: as `load`."""
     for path in paths:
         read_once = path == STDIO or path.is_fifo() or path.is_char_device()
         if not read_once:
@@ -59,10 +59,10 @@ def blocks(
     errors: str = "strict",
     notes: Notes | None = None,
 ) -> Iterator[Ids]:
-    """A file's code points or bytes, about a million at a time.
+    """Yield a file's code points or bytes, about a million at a time.
 
-    digest: called with what is read.  errors: what to do with bytes that are not in the encoding: strict,
-    replace by U+FFFD, or skip.  notes: gets what the user should know of the file.
+    digest: called with the bytes read.  errors: what to do with undecodable bytes: strict, replace (by
+    U+FFFD) or skip.  notes: receives what the user should know about the file.
     """
     source = Source(path, Notes() if notes is None else notes)
     if level == "byte":
@@ -71,12 +71,12 @@ def blocks(
 
 
 def _bytes(source: Source, digest: Digest | None) -> Iterator[Ids]:
-    """Any file will do; what it is, is said."""
+    """Yield the bytes of any file; a note says what a file is that is not text."""
     ends = LineEnds()
     for number, block in enumerate(source.blocks(digest)):
         if not number:
             if found := kind(block, source.path, source.packed):
-                source.notes.add("kind", f"{source.name} is {found.name}: its bytes are read as they are")
+                source.notes.add("kind", f"{source.name} is {found.name}: its bytes are read unchanged")
             if block.startswith(codecs.BOM_UTF8):
                 source.notes.add("mark", mark_note(source, "bytes"))
         ends.see(block.decode("latin-1"))
@@ -85,7 +85,7 @@ def _bytes(source: Source, digest: Digest | None) -> Iterator[Ids]:
 
 
 def _decoded(source: Source, encoding: str, errors: str, digest: Digest | None) -> Iterator[str]:
-    """The text of a file exactly as it is: no newline is translated, no mark removed."""
+    """Yield the exact text of a file: no newline is translated, no byte order mark removed."""
     decoder, offset, lines = _decoder(encoding, errors), 0, 0
     bad, ends = 0, LineEnds()
     block = b""
@@ -103,38 +103,38 @@ def _decoded(source: Source, encoding: str, errors: str, digest: Digest | None) 
         lines += block.count(b"\n")
     pending, before = len(decoder.getstate()[0]), _BAD.bytes
     if text := _text(decoder, b"", source, encoding, offset - pending, lines, block):
-        yield text  # what stands for a character that was cut short
+        yield text  # the replacement for a character that was cut short
     bad += _BAD.bytes - before
     ends.tell(source, encoding)
     if bad:
         were = "bytes were" if bad > 1 else "byte was"
-        done = "replaced by U+FFFD" if errors == "replace" else "left out"
-        source.notes.add("bad", f"{source.name}: {bad:,} {were} not {encoding.upper()}, and {done}")
+        done = "replaced by U+FFFD" if errors == "replace" else "skipped"
+        source.notes.add("bad", f"{source.name}: {bad:,} {were} not valid {encoding.upper()} and {done}")
 
 
 def _decoder(encoding: str, errors: str) -> codecs.IncrementalDecoder:
     try:
-        "".encode(encoding)  # refuses what is no encoding of text, such as base64
+        "".encode(encoding)  # rejects codecs that are not text encodings, such as base64
         return codecs.getincrementaldecoder(encoding)(HANDLERS[errors])
     except (LookupError, ValueError):  # ValueError: a NUL in the name
         raise TextError(
-            f"there is no encoding {encoding!r}", "for example utf-8, latin-1, shift-jis"
+            f"there is no encoding {encoding!r}", "use for example utf-8, latin-1 or shift-jis"
         ) from None
 
 
 def _look(head: bytes, source: Source, encoding: str) -> None:
-    """What it is by how it begins.  Errors: TextError for what is no text, or is in another encoding."""
+    """Check how a file begins.  Errors: TextError for a file that is not text, or in another encoding."""
     if found := kind(head, source.path, source.packed):
-        raise TextError(f"{source.name} is {found.name}, not a text", found.advice(source.path))
+        raise TextError(f"{source.name} is {found.name}, not text", found.advice(source.path))
     asked = codecs.lookup(encoding).name
     if asked not in ("utf-8", "utf-8-sig") and not (decoded(head, "utf-8") or "").isascii():
-        source.notes.add("utf-8", f"{source.name} would be UTF-8 too; it is read as {encoding.upper()}")
+        source.notes.add("utf-8", f"{source.name} is also valid UTF-8; it is read as {encoding.upper()}")
     name = disguised(head)
-    if asked in DISGUISED and name not in WIDE:  # with its mark, which may be read as a character
+    if asked in DISGUISED and name not in WIDE:  # its byte order mark may be read as a character
         return
     if name and codecs.lookup(name).name != asked:
         raise TextError(
-            f"{source.name} is {name.upper()}, not {encoding.upper()}", f"name its {field('encoding', name)}"
+            f"{source.name} is {name.upper()}, not {encoding.upper()}", f"use {field('encoding', name)}"
         )
 
 
@@ -147,10 +147,10 @@ def _text(
     lines: int,
     before: bytes = b"",
 ) -> str:
-    """The text of a block, or, with none, of what is left.
+    """Decode a block or, if it is empty, what the decoder still holds.
 
-    base: the offset of what the decoder holds.  before: the last block, when none comes.
-    Errors: TextError that says where it is in another encoding.
+    base: the offset of what the decoder holds.  before: the last block, if this one is empty.
+    Errors: TextError that says where decoding fails.
     """
     try:
         return decoder.decode(block, final=not block)
@@ -158,7 +158,7 @@ def _text(
         raise _not_text(source, encoding, error, base, lines, before) from None
     except UnicodeError as error:
         raise TextError(
-            f"{source.name} is not {encoding.upper()}: {error}", f"name its {field('encoding')}"
+            f"{source.name} is not valid {encoding.upper()}: {error}", f"use its {field('encoding')}"
         ) from None
 
 
@@ -170,7 +170,7 @@ def _not_text(
     other = fitting(around, len(around) - len(error.object) + error.start, encoding)
     lenient = f"replace such bytes with {field('encoding_errors', 'replace')}"
     return TextError(
-        f"{source.name} is not {encoding.upper()}: byte 0x{error.object[error.start]:02x}"
+        f"{source.name} is not valid {encoding.upper()}: byte 0x{error.object[error.start]:02x}"
         f" at offset {base + error.start} (line {line})",
-        f"it may be {field('encoding', other)}; else {lenient}" if other else lenient,
+        f"try {field('encoding', other)}, or {lenient}" if other else lenient,
     )

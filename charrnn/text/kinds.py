@@ -1,4 +1,4 @@
-"""What a file is that is no text, told by how it begins, and a command that gets at the text in it."""
+"""Recognize files that are not text by how they begin, and suggest how to extract their text."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from .encodings import MARKS as WIDE_MARKS
 
 OFFICE = (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp")
 OFFICE_PARTS = (b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis", b"word/document.xml")
-NAME_A_TEXT = "name a text file"
-SAVE_AS_TEXT = "name a text file, to which the program that made it can save or export"
-UNPACK_FIRST = "unpack it, and name the text that was in it"
+NAME_A_TEXT = "choose a text file"
+SAVE_AS_TEXT = "save or export it as a text file first"
+UNPACK_FIRST = "unpack it first, then choose a text file in it"
 LFS = b"version https://git-lfs.github.com/spec/v1"
 
 
 class Kind(NamedTuple):
-    """What is no text."""
+    """A kind of file that is not text."""
 
     name: str  # with its article
-    command: str = ""  # prints the text in it; {} is the file
-    remedy: str = NAME_A_TEXT  # where no command does
+    command: str = ""  # prints the text in the file, for which {} stands
+    remedy: str = NAME_A_TEXT  # if there is no such command
 
     def advice(self, path: Path) -> str:
-        """How to get at its text."""
+        """Return how to get at the text in a file."""
         remedy, command = self.remedy, self.command.format(shell_name(path))
-        return f"read the text in it from a pipe: {command} | charrnn ... -" if command else remedy
+        return f"extract its text and pipe it in: {command} | charrnn ... -" if command else remedy
 
 
-# what packs one text, and is unpacked on the fly
-BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # the first of one, or the end of an empty one
+# compressed single files, which are decompressed on the fly
+BZIP2_BLOCKS = (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")  # a first block, or the end of an empty file
 PACKED = {
     b"\x1f\x8b\x08": "gzip",
     **{b"BZh%d" % level + block: "bzip2" for level in range(1, 10) for block in BZIP2_BLOCKS},
     b"\xfd7zXZ\0": "xz",
-    # .lzma, which came before .xz: its dictionary has 2^n or 3 * 2^n bytes
+    # .lzma, the predecessor of .xz: its dictionary has 2^n or 3 * 2^n bytes
     **{b"\x5d" + (k << bit).to_bytes(4, "little"): "xz" for bit in range(15, 30) for k in (2, 3)},
 }
 
 IMAGE, TAR = "an image", "a tar archive"
 KINDS: dict[bytes, Kind] = {
     b"\x28\xb5\x2f\xfd": Kind("a zstd file", "zstd -dc < {}"),
-    b"\x1f\x9d": Kind("a file of compress", "gzip -dc < {}"),
+    b"\x1f\x9d": Kind("a .Z file (compress)", "gzip -dc < {}"),
     b"\x04\x22\x4d\x18": Kind("an lz4 file", remedy=UNPACK_FIRST),
     b"7z\xbc\xaf\x27\x1c": Kind("a 7z archive", remedy=UNPACK_FIRST),
     b"Rar!\x1a\x07": Kind("a rar archive", remedy=UNPACK_FIRST),
@@ -62,51 +62,53 @@ KINDS: dict[bytes, Kind] = {
     b"\x93NUMPY": Kind("a NumPy array"),
     b"SQLite format 3\0": Kind("a database"),
 }
-# these begin in letters: only with a NUL soon after them
+# these begin with letters: a NUL must follow soon
 IN_LETTERS: dict[bytes, Kind] = {
     b"GIF87a": Kind(f"{IMAGE} (GIF)"),
     b"GIF89a": Kind(f"{IMAGE} (GIF)"),
     b"BM": Kind(f"{IMAGE} (BMP)"),
-    b"RIFF": Kind("an image, a sound or a video"),
-    b"OggS": Kind("a sound"),
-    b"fLaC": Kind("a sound"),
-    b"ID3": Kind("a sound"),
+    b"RIFF": Kind("an image, audio or video file"),
+    b"OggS": Kind("an audio file"),
+    b"fLaC": Kind("an audio file"),
+    b"ID3": Kind("an audio file"),
     b"MZ": Kind("a program"),
     b"PAR1": Kind("a Parquet file"),
 }
 
 
 def is_begun(head: bytes) -> bool:
-    """Whether these bytes may be the beginning of a mark, so that the next ones must be seen too."""
+    """Return whether these bytes may be the start of a mark, so that more must be read."""
     marks = (*PACKED, *KINDS, b"PK\3\4", *WIDE_MARKS)
     return any(len(head) < len(mark) and mark.startswith(head) for mark in marks)
 
 
 def packer(head: bytes) -> str:
-    """What packed a text that begins so: gzip, bzip2, xz, or nothing."""
+    """Return what compressed a file with this beginning: gzip, bzip2, xz or an empty string."""
     return next((name for mark, name in PACKED.items() if head.startswith(mark)), "")
 
 
 def kind(head: bytes, path: Path, packed: str = "") -> Kind | None:
-    """What a file is that begins so, if it is no text for certain; packed: what it was packed with."""
+    """Return what a file is if it is certainly not text.  packed: the program it was compressed with."""
     found = _kind(head, path)
-    if found and packed and found.name != TAR:  # which tar unpacks by itself
+    if found and packed and found.name != TAR:  # tar decompresses by itself
         command = f"{packed} -dc < {shell_name(path)}"
-        return Kind(f"{found.name}, packed with {packed}", remedy=f"unpack it first: {command} > UNPACKED")
+        return Kind(
+            f"{found.name}, compressed with {packed}", remedy=f"unpack it first: {command} > UNPACKED"
+        )
     return found
 
 
 def _kind(head: bytes, path: Path) -> Kind | None:
     if name := packer(head):
-        return Kind(f"a file of {name}")
+        return Kind(f"{name} data")
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return _zip(head, path)
     if head.startswith(LFS):
-        return Kind("a pointer of Git LFS to a file", remedy="fetch the file with: git lfs pull")
+        return Kind("a Git LFS pointer", remedy="fetch the file with: git lfs pull")
     if _is_tar(head):
         return Kind(TAR, "tar -xOf {}")
     if head[4:8] == b"ftyp" and b"\0" in head[:4]:
-        return Kind("an image or a video")
+        return Kind("an image or video file")
     letters = b"\0" in head[:64]
     marks = {**KINDS, **IN_LETTERS} if letters else KINDS
     return next((found for mark, found in marks.items() if head.startswith(mark)), None)
@@ -124,7 +126,7 @@ def _zip(head: bytes, path: Path) -> Kind:
 
 
 def _is_tar(head: bytes) -> bool:
-    """By its checksum: of the first 512 bytes, in which its own eight count as spaces."""
+    """Verify the checksum of the first 512 bytes, with its own eight bytes counted as spaces."""
     header = head[:512]
     try:
         said = int(header[148:156].strip(b"\0 ") or b"0", 8)
@@ -134,5 +136,5 @@ def _is_tar(head: bytes) -> bool:
 
 
 def shell_name(path: Path) -> str:
-    """A file in a command to copy; what came from a pipe has no name."""
+    """Return a file's name quoted for a shell, or FILE for stdin."""
     return "FILE" if path == STDIO else shlex.quote(str(path))

@@ -1,4 +1,4 @@
-"""Line ends and marks of other systems: kept, since a text is read exactly, but said."""
+"""Notes on line ends and byte order marks of other systems: kept, because texts are read exactly."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .source import Source
 
 
 class LineEnds:
-    r"""Which a text has that comes block by block: \r\n, \n, or \r alone, as on very old Macs."""
+    r"""The line ends of a text that arrives block by block: \r\n, \n, or \r alone, as on very old Macs."""
 
     def __init__(self) -> None:
-        self.seen = False  # \r\n: no more need be seen
+        self.seen = False  # \r\n was found: nothing more to look for
         self._cr = self._lf = False
         self._last = ""
 
     def see(self, text: str) -> None:
-        """The next block."""
+        """Look at the next block."""
         if self.seen:
             return
         if self._cr or self._last or "\r" in text:
@@ -28,18 +28,19 @@ class LineEnds:
         self._last = "\r" if text.endswith("\r") else ""
 
     def tell(self, source: Source, encoding: str) -> None:
-        r"""A note of them, with a command that makes them \n."""
+        r"""Add a note about line ends other than \n, with a command that converts them."""
         if not self._cr or (self._lf and not self.seen):
             return
         found, command = (r"\r\n", r"tr -d '\r'") if self.seen else (r"\r", r"tr '\r' '\n'")
         remedy = source.through(*_as_utf8(encoding), command)
         source.notes.add(
-            "line ends", rf"{source.name} has line ends of {found}, which are kept; for \n: {remedy}"
+            "line ends",
+            rf"{source.name} has {found} line ends, which are kept; to convert them to \n: {remedy}",
         )
 
 
 def _as_utf8(encoding: str) -> list[str]:
-    """tr works on bytes, of which those of wider characters are several."""
+    """Return a filter to UTF-8 for encodings of several bytes per character: tr works on bytes."""
     name = "" if encoding == "bytes" else codecs.lookup(encoding).name
     if name not in WIDE_FAMILY:
         return []
@@ -47,10 +48,10 @@ def _as_utf8(encoding: str) -> list[str]:
 
 
 def mark_note(source: Source, encoding: str) -> str:
-    """What to say of a byte order mark that a text begins with."""
+    """Return the note about a byte order mark at the start of a file."""
     kept = f"{source.name} begins with a byte order mark"
     if encoding == "bytes":
-        return f"{kept}, whose three bytes are kept; without them: {source.through('tail -c +4')}"
+        return f"{kept}, which is kept as three bytes; to remove it: {source.through('tail -c +4')}"
     other = without_mark(encoding)
-    remedy = f"; {field('encoding', other)} leaves it out" if other else ""
+    remedy = f"; {field('encoding', other)} removes it" if other else ""
     return f"{kept} (U+FEFF), which is kept as a character{remedy}"

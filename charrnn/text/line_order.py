@@ -1,4 +1,4 @@
-"""A list's lines in an order that is drawn, so that its last tenth is like the rest."""
+"""Shuffle the lines of a list, so that its last tenth is like the rest."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from .corpus import Corpus
 from .notes import Notes
 from .vocabulary import Vocabulary
 
-BATCH = 1 << 13  # lines that are moved at once
-LONG = 100  # characters of a line, from which copying it alone is faster than an index for each of them
+BATCH = 1 << 13  # lines moved at once
+LONG = 100  # mean characters per line above which copying line by line beats an index per character
 
 
 def shuffle_lines(corpus: Corpus, seed: int, notes: Notes) -> Corpus:
-    """The corpus with its lines in another order; the last gets a line end if it has none.
+    """Return the corpus with its lines in random order; the last line gets a line end if it has none.
 
-    Errors: UsageError for a single line.  Cost: memory for one more copy of the ids, and 24 bytes a line.
+    Errors: UsageError for a single line.  Cost: memory for another copy of the ids, and 24 bytes per line.
     """
     ids, newline = corpus.ids, corpus.vocabulary.newline
     ends = ids[:0] if newline is None else np.flatnonzero(ids == newline)
     cuts, end = np.append(0, ends + 1), ids[:0]
     if len(cuts) > 1 and cuts[-1] < len(ids):
         end = _line_end(ids[: cuts[1]], corpus.vocabulary)
-        notes.add("last line", "the last line has no line end: it was given one, since others may follow it")
+        notes.add(
+            "last line", "the last line had no line end; one was added, because other lines may now follow it"
+        )
         cuts = np.append(cuts, len(ids) + len(end))
     if len(cuts) < 3:
         raise UsageError(
-            f"{field('shuffle_lines')} needs a text of several lines, and this has one",
+            f"{field('shuffle_lines')} needs several lines, but the text is only one",
             r"leave it out, or end each line with \n",
         )
     order = np.random.default_rng([seed, 3]).permutation(len(cuts) - 1)
@@ -43,13 +45,13 @@ def shuffle_lines(corpus: Corpus, seed: int, notes: Notes) -> Corpus:
 
 
 def _line_end(line: Ids, vocabulary: Vocabulary) -> Ids:
-    r"""Of a line that has one: \n, or \r\n."""
+    r"""Return the line end of a line: \n or \r\n."""
     carriage_return = len(line) > 1 and vocabulary.points[line[-2]] == ord("\r")
     return line[-2:] if carriage_return else line[-1:]
 
 
 def gathered(ids: Ids, cuts: Ids, order: Ids) -> Ids:
-    """The lines ids[cuts[i] : cuts[i + 1]] in an order; of what would stand after the ids, anything."""
+    """Return the lines ids[cuts[i] : cuts[i + 1]] in this order; anything beyond the ids is arbitrary."""
     text, at = np.empty(int(cuts[-1]), ids.dtype), 0
     for first in range(0, len(order), BATCH):
         lines = order[first : first + BATCH]

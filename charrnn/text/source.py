@@ -1,4 +1,4 @@
-"""A file as its bytes: unpacked by what it is, not by its name, and what is to be said of it."""
+"""Read the bytes of a file: decompressed according to its content, not its name."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ ENDINGS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".lzma": "xz"}
 
 @dataclass
 class Source:
-    """A file that is read."""
+    """A file to read."""
 
     path: Path
     notes: Notes
-    packed: str = ""  # with what program, once it is read
+    packed: str = ""  # the program it was compressed with, known once reading starts
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """The name to use in messages."""
         return name_of(self.path)
 
     def through(self, *filters: str) -> str:
-        """A command that sends it through others into this program."""
+        """Return a shell command that pipes the file through filters into charrnn."""
         file = shell_name(self.path)
         first, *others = [f"{self.packed} -dc", *filters] if self.packed else filters
         return " | ".join([f"{first} < {file}", *others, "charrnn ... -"])
 
     def blocks(self, digest: Digest | None = None) -> Iterator[bytes]:
-        """Its bytes, unpacked; of a pipe as they come.  digest: called with each.  Errors: TextError."""
+        """Yield decompressed blocks, from a pipe as they come.  digest: gets each one.  Errors: TextError."""
         try:
             with self._opened() as file:
-                # what a pipe brings as it comes, for whoever answers line by line
+                # read1 returns what a pipe has so far, so that lines can be answered one by one
                 read = getattr(file, "read1", file.read) if self.path == STDIO else file.read
                 head = read(BLOCK)
                 while is_begun(head) and (more := read(BLOCK)):
@@ -56,10 +56,10 @@ class Source:
         except FileNotFoundError:
             raise TextError(f"there is no file {self.path}", "check the path") from None
         except IsADirectoryError:
-            raise TextError(f"{self.path} is a folder", "name a text file in it") from None
+            raise TextError(f"{self.path} is a folder", "choose a text file in it") from None
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            system = getattr(error, "strerror", None)  # else what unpacks it complains
-            remedy = "check that it may be read" if system else "it is damaged or cut short: get it again"
+            system = getattr(error, "strerror", None)  # otherwise the decompressor complains
+            remedy = "check its permissions" if system else "it is damaged or cut short: get a new copy"
             raise TextError(f"{self.name} cannot be read: {system or error}", remedy) from None
 
     def _opened(self) -> Any:
@@ -75,7 +75,8 @@ class Source:
             return
         if promised and head:
             self.notes.add(
-                "name", f"{self.name} is not packed with {promised}, whatever its name: read as it is"
+                "name",
+                f"{self.name} is not compressed with {promised}, despite its name; it is read unchanged",
             )
         while head:
             yield head
@@ -90,7 +91,7 @@ def _digested(blocks: Iterator[bytes], digest: Digest | None) -> Iterator[bytes]
 
 
 class _Rejoined:
-    """A stream, with what was read of it already before the rest."""
+    """A stream whose beginning, already read, is read again."""
 
     def __init__(self, head: bytes, read: Callable[[int], bytes]):
         self._head, self._read = head, read

@@ -1,9 +1,10 @@
-"""Whether the tail that validates is of another kind than the text before it, by counts of pairs.
+"""Detect a validation tail that differs in kind from the text before it, by counts of character pairs.
 
-A block of text costs -ln p of its characters, each given the one before, under counts of other blocks. What
-a part of the text gains is what it costs less where random blocks are left out in its place: then the counts
-have seen its like. In prose and code a part gains little, and no part much more than others. In a sorted
-list every part gains; of two texts one after the other, the second alone.
+The cost of a block of text is the mean -ln p of its characters, each given the one before, under the counts
+of other blocks. The gain of a part of the text is how much lower its cost is when random blocks are left out
+of the counts instead of that part: then the counts include text like it. In prose and code, a part gains
+little, and no part gains much more than others. In a sorted list, every part gains; in two texts joined
+together, only the second.
 """
 
 from __future__ import annotations
@@ -20,54 +21,54 @@ from ..errors import field
 from .streams import Split
 from .vocabulary import Vocabulary
 
-SAMPLE = 1 << 18  # characters that are looked at, in blocks
-BLOCK = (16, 256)  # characters: a thousandth of the text, within these
-FEWEST = 20  # blocks of a tail
-PARTS = (2, 20)  # as many as are of the tail's size, within these
-PRIOR = 4.0  # pairs that each character is taken to have begun before any was counted
-GAIN = 0.05  # of what it costs, that a long tail of another kind gains at least: docs/texts.md
-TOPIC = 3.0  # more, over the square root of its characters: a page or two of any text have a topic
-USUAL = 8.0  # times what other parts gain, where the text is no list
-SHORT = 200  # characters of a list's mean line
-BLANK = 0.01  # of a list's lines that are empty or indented, at most
+SAMPLE = 1 << 18  # characters examined, in blocks
+BLOCK = (16, 256)  # characters: a thousandth of the text, within these limits
+FEWEST = 20  # blocks in a tail
+PARTS = (2, 20)  # as many as have the size of the tail, within these limits
+PRIOR = 4.0  # pseudo-count: pairs that each character is assumed to start before counting
+GAIN = 0.05  # least gain of a long tail of another kind, as a share of its cost: docs/texts.md
+TOPIC = 3.0  # added, over the square root of its characters: a page or two of any text have a topic
+USUAL = 8.0  # least gain relative to that of other parts, if the text is not a list
+SHORT = 200  # most characters in the mean line of a list
+BLANK = 0.01  # largest share of a list's lines that are empty or indented
 SPACES = [ord(character) for character in " \t\r\n\u3000"]
 
 
 def tail_note(split: Split, vocabulary: Vocabulary, seed: int) -> str:
-    """What to say of a text whose tail is of another kind; nothing of others."""
+    """Return a note if the tail is of another kind, or an empty string."""
     kind = tail_kind(split.train, split.val, vocabulary, seed)
     if not (kind and kind.other):
         return ""
     unit = symbol(vocabulary.level)
-    found = "the tail that validates is of another kind than what is trained on: counts of "
-    found += f"{unit} pairs would predict it {kind.gain:.2f} nats a {unit} better had they seen its like"
+    found = "the end of the text, held out for validation, differs in kind from the rest: counts of "
+    found += f"{unit} pairs would predict it {kind.gain:.2f} nats per {unit} better had they seen its like"
     if kind.is_list:
-        return f"{found}; if the lines may stand in any order, {field('shuffle_lines')} draws one"
-    return f"{found}; {field('val', 'FILE')} names another text to validate on"
+        return f"{found}; if the order of the lines does not matter, use {field('shuffle_lines')}"
+    return f"{found}; use {field('val', 'FILE')} to validate on another text"
 
 
 @dataclass(frozen=True)
 class TailKind:
-    """What a tail costs and gains, what other parts gain, and whether the text is a list of lines."""
+    """The cost and gain of a tail, the usual gain of other parts, and whether the text is a list of lines."""
 
     size: int  # characters
-    nats: float  # a character, as are both gains
+    nats: float  # per character, as are both gains
     gain: float
     usual: float
     is_list: bool
 
     @property
     def other(self) -> bool:
-        """Whether it is of another kind; of a list's parts none should gain, for the order says nothing."""
+        """Whether it is of another kind; in a shuffled list, no part gains."""
         if self.gain < (GAIN + TOPIC / math.sqrt(self.size)) * self.nats:
             return False
         return self.is_list or self.gain >= USUAL * self.usual
 
 
 def tail_kind(train: Ids, tail: Ids, vocabulary: Vocabulary, seed: int) -> TailKind | None:
-    """Of the tail of a text whose rest is trained on; None for texts too short to tell.
+    """Examine the tail of a text; return None if the texts are too short.
 
-    Cost: 0.2 s and 20 MB at most, whatever the text's length.
+    Cost: at most 0.2 s and 20 MB, whatever the length of the text.
     """
     size = len(train) + len(tail)
     rng = np.random.default_rng([seed, 4])
@@ -84,27 +85,27 @@ def tail_kind(train: Ids, tail: Ids, vocabulary: Vocabulary, seed: int) -> TailK
 
 
 def _sample(ids: Ids, width: int, share: float, rng: np.random.Generator) -> Array:
-    """A share of the blocks (N, width) of a text, in its order."""
+    """Return a random share of the blocks (N, width) of a text, in order."""
     count = len(ids) // width
     chosen = np.sort(rng.choice(count, round(count * share), replace=False))
     return np.asarray(ids[chosen[:, None] * width + np.arange(width)], np.int64)
 
 
 def _cut(count: int, parts: int) -> NDArray[np.int64]:
-    """The part (count,) to which each of so many blocks belongs."""
+    """Return the part (count,) that each of `count` blocks belongs to."""
     return np.arange(count) * parts // count
 
 
 def _gains(blocks: Array, part: NDArray[np.int64], vocab_size: int, rng: np.random.Generator) -> Array:
-    """What each part gains, and what it then costs (parts, 2), in nats a character."""
+    """Return the gain of each part and its cost after that (parts, 2), in nats per character."""
     costs = BlockCosts(blocks, vocab_size)
-    nats = costs.apart(rng.permutation(part))  # from random groups of the parts' sizes
+    nats = costs.apart(rng.permutation(part))  # random groups with the sizes of the parts
     rows = np.stack([costs.apart(part) - nats, nats], axis=1)
     return np.array([rows[part == number].mean(0) for number in range(int(part.max()) + 1)])
 
 
 class BlockCosts:
-    """Of blocks (N, width), each under the counts of others."""
+    """The cost of blocks (N, width), each under the counts of other blocks."""
 
     def __init__(self, blocks: Array, vocab_size: int):
         self._vocab_size = vocab_size
@@ -113,7 +114,7 @@ class BlockCosts:
         self._pairs = np.unique(pairs, return_inverse=True)[1].reshape(pairs.shape)
 
     def apart(self, group: NDArray[np.int64]) -> Array:
-        """Nats a character of each block (N,) under the counts of all that are not of its group."""
+        """Return nats per character of each block (N,) under the counts of all blocks outside its group."""
         nats = np.empty(len(group))
         for number in range(int(group.max()) + 1):
             nats[group == number] = self._nats(group == number)
@@ -121,7 +122,7 @@ class BlockCosts:
 
     def _nats(self, scored: NDArray[np.bool_]) -> Array:
         def count(symbols: Array) -> Array:
-            """How often the others have each symbol of those that are scored."""
+            """Return how often each symbol of the scored blocks occurs in the others."""
             counts = np.bincount(symbols[~scored].ravel(), minlength=int(symbols.max()) + 1)
             return np.asarray(counts[symbols[scored]])
 
@@ -131,7 +132,7 @@ class BlockCosts:
 
 
 def _is_list(blocks: Array, vocabulary: Vocabulary) -> bool:
-    """Whether a text has many short lines of which hardly one is empty or indented."""
+    """Return whether a text has many short lines, hardly any of them empty or indented."""
     if vocabulary.newline is None:
         return False
     begin = blocks[:, 1:][blocks[:, :-1] == vocabulary.newline]

@@ -1,1 +1,1 @@
-"""Training runs, from a plan to files that a stopped run goes on from."""
+"""Training runs, from a plan to files from which an interrupted run can continue."""

@@ -1,4 +1,4 @@
-"""Which options a run may change that goes on from a checkpoint."""
+"""Which options may change when a run continues from a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import UsageError, field
 
 Config = TypeVar("Config", ModelConfig, TrainConfig)
 
-# a resumed run: when it ends and what it shows, not what it computes
+# in a resumed run: when it ends and what it shows, not what it computes
 RESUMED = {
     "epochs",
     "max_steps",
@@ -22,15 +22,15 @@ RESUMED = {
     "sample_every",
     "threads",
 }
-FINE_TUNED = {"dropout", "dtype"}  # of the model; of types, those of the same storage
+FINE_TUNED = {"dropout", "dtype"}  # of the model; dtype only among types with the same storage
 
 
 def saved_or_given(
     kind: str, ours: Config, saved: Mapping[str, object], given: Collection[str], free: Collection[str]
 ) -> Config:
-    """The saved options, but those of `free` that the user has given.
+    """Return the saved options, with those of `free` that the user gave replaced.
 
-    kind: model or training.  Errors: UsageError for any other option given that differs.
+    kind: model or training.  Errors: UsageError for any other given option that differs.
     """
     values: dict[str, Any] = {}
     for name in (each.name for each in fields(ours) if each.name in saved):

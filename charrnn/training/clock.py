@@ -1,4 +1,4 @@
-"""How long a run took."""
+"""Measure how long a run takes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Clock:
-    """Seconds of this process spent in training steps, apart from compiling, evaluating and saving."""
+    """The seconds that this process spends: in all, compiling, and in training steps."""
 
-    before: float = 0.0  # seconds of earlier processes of the run, like elapsed_s
+    before: float = 0.0  # elapsed_s of earlier processes of the run
     started: float = field(default_factory=time.perf_counter)
     compile_s: float = 0.0
     train_s: float = 0.0
@@ -18,10 +18,10 @@ class Clock:
 
     @property
     def elapsed_s(self) -> float:
-        """Since the start, compiling left out."""
+        """Seconds since the start, without compiling."""
         return time.perf_counter() - self.started - self.compile_s
 
     @property
     def chars_per_s(self) -> float:
-        """Of training steps alone."""
+        """Speed of the training steps alone."""
         return self.chars / self.train_s if self.train_s else 0.0

@@ -1,4 +1,4 @@
-"""Every kernel of a run, compiled before its clock starts."""
+"""Compile every kernel of a run before its clock starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .samples import sampled
 
 
 def compile_kernels(model: ModelConfig, config: TrainConfig) -> None:
-    """Run each once on a model of the smallest size, whose types are the same."""
+    """Run each kernel once, on a model of the smallest size with the same types."""
     compile_from_the_end(calls, model, config)
     learner = _smallest(model, config)
     learner.step(np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8), 0.1, 0, 0)
@@ -34,7 +34,7 @@ def compile_kernels(model: ModelConfig, config: TrainConfig) -> None:
 
 
 def calls(model: ModelConfig, config: TrainConfig) -> list[Callable[[], object]]:
-    """Of the kernels that take long to compile, each alone; see kernels/helpers.py."""
+    """Return a call to each kernel that takes long to compile; see kernels/helpers.py."""
     learner = _smallest(model, config)
     network, parallel = learner.network, learner.parallel
     shard, grad, views = parallel.shards[0], parallel.grads[0], parallel.views[0]

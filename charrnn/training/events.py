@@ -1,4 +1,4 @@
-"""What a training run tells whoever listens, one value at a time."""
+"""The events that a training run yields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Event:
     name: ClassVar[str]
 
     def record(self) -> dict[str, Any]:
-        """The event as one line of the log."""
+        """Return the event as an object for one line of the log."""
         return {"event": self.name} | asdict(self)
 
 
@@ -22,22 +22,22 @@ class Start(Event):
     """The run is set up; compiling comes next."""
 
     name = "start"
-    config: dict[str, Any]  # the model's and the training's
+    config: dict[str, Any]  # of the model and of training
     corpus: dict[str, Any]  # chars, train, val, vocab, sha256
     params: int
     threads: int  # of each rank
     seed: int
     version: str
-    batch_size: int  # smaller than asked for when the text is short
+    batch_size: int  # smaller than requested if the text is short
     total_steps: int
     steps_per_epoch: int
-    ranks: int = 1  # see ranks.py
-    fitted: str = ""  # the options that follow from the text, in a sentence
+    ranks: int = 1  # see parallel/ranks.py
+    fitted: str = ""  # a sentence on the options fitted to the text
 
 
 @dataclass(frozen=True)
 class Compiled(Event):
-    """All kernels are compiled, or were found compiled."""
+    """All kernels are compiled, or were found in the cache."""
 
     name = "compiled"
     seconds: float
@@ -51,18 +51,18 @@ class Step(Event):
     step: int
     epoch: float
     chars: int
-    loss: float  # nats per character, of this step's minibatch
+    loss: float  # nats per character, on this step's minibatch
     bpc: float
     perplexity: float
     lr: float
     grad_norm: float  # before clipping
-    chars_per_s: float  # since the last step that was logged, training alone
+    chars_per_s: float  # since the last logged step, training alone
     elapsed_s: float
 
 
 @dataclass(frozen=True)
 class Skipped(Event):
-    """A step that was not learned, because its loss or gradient was not finite or far beyond guessing."""
+    """A step without an update: its gradient was not finite, or its loss far worse than guessing."""
 
     name = "skipped"
     step: int
@@ -72,7 +72,7 @@ class Skipped(Event):
 
 @dataclass(frozen=True)
 class Rewound(Event):
-    """Several such steps in a row: the run is back at its last saved state, with half the learning rate."""
+    """Several steps were skipped in a row: the run went back to its last saved state, at half the rate."""
 
     name = "rewound"
     step: int
@@ -81,17 +81,17 @@ class Rewound(Event):
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    """The run goes on from a checkpoint."""
+    """The run continues from a checkpoint."""
 
     name = "resumed"
     step: int
     path: str
-    seconds: float = 0.0  # that the run took before, where its schedule spans them
+    seconds: float = 0.0  # the run took so far, if its schedule spans time
 
 
 @dataclass(frozen=True)
 class Sampled(Event):
-    """A text that the model draws now."""
+    """A sample from the current model."""
 
     name = "sample"
     step: int
@@ -100,7 +100,7 @@ class Sampled(Event):
 
 @dataclass(frozen=True)
 class Evaluating(Event):
-    """A text that is not trained on is about to be read, which may take long.  Not in the log."""
+    """A validation or test text is about to be scored, which may take long.  Not in the log."""
 
     name = "evaluating"
     split: str  # val or test
@@ -108,7 +108,7 @@ class Evaluating(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """The loss on a text that is not trained on."""
+    """The loss on a validation or test text."""
 
     name = "eval"
     step: int
@@ -127,8 +127,8 @@ class Saved(Event):
     name = "checkpoint"
     step: int
     path: str
-    kind: str  # best on validation, or without one the last; last, to go on from; kept
-    notes: list[str] = field(default_factory=list)  # what its file system lacks, told once
+    kind: str  # best: lowest validation loss, or the latest without validation; last: to resume from; or kept
+    notes: list[str] = field(default_factory=list)  # what the file system cannot do, each reported once
 
     def record(self) -> dict[str, Any]:
         return {name: value for name, value in super().record().items() if name != "notes"}
@@ -136,7 +136,7 @@ class Saved(Event):
 
 @dataclass(frozen=True)
 class End(Event):
-    """Nothing comes after."""
+    """The last event."""
 
     name = "end"
     reason: str  # epochs, steps, time, patience, interrupted, diverged

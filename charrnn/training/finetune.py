@@ -1,4 +1,4 @@
-"""A trained model for a new text: same weights, and room for characters that it never saw."""
+"""Prepare a trained model for a new text: keep its weights, and add characters that it lacks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..text.vocabulary import NEAR, Vocabulary, known_otherwise
 def adapt(
     checkpoint: Checkpoint, model: ModelConfig, corpus: Corpus, extend: bool, seed: int
 ) -> tuple[Network, Corpus]:
-    """The model's network with every character of its own and of the corpus, and the corpus in those ids.
+    """Return the network with every character of its own and of the corpus, and the corpus in those ids.
 
-    A character keeps its weights whatever its new id is; new ones start as in an untrained model.
-    model: of the same shapes.  extend: whether new characters are added, or an error (TextError, which
-    names them).
+    A character keeps its weights even if its id changes; new ones start as in an untrained model.
+    model: of the same shapes.  extend: whether to add new characters; otherwise they raise a TextError that
+    lists them.
     """
     old, new = checkpoint.vocabulary, corpus.vocabulary
     if model.storage != checkpoint.network.config.storage:
@@ -35,14 +35,15 @@ def adapt(
     added = np.setdiff1d(new.points, old.points)
     if old.level != new.level:
         raise TextError(
-            f"the model reads {old.level}s, the text {new.level}s", f"use {field('level', old.level)}"
+            f"the model reads {old.level}s, but the text was read as {new.level}s",
+            f"use {field('level', old.level)}",
         )
     if added.size and not extend:
         shown = ", ".join(repr(chr(point)) for point in added[:5])
         hint = _known_otherwise(corpus, int(added[0]), old)
         raise TextError(
             f"the text has {added.size} characters that the model lacks: {shown}",
-            f"{hint}go on with the text it was trained on, or start a new run with {field('init_from')} and "
+            f"{hint}use the text it was trained on, or start a new run with {field('init_from')} and "
             f"{field('extend_vocab')}",
         )
     if np.array_equal(old.points, new.points):
@@ -54,7 +55,7 @@ def adapt(
 
 
 def _known_otherwise(corpus: Corpus, point: int, old: Vocabulary) -> str:
-    """How to write the first such character as one that a vocabulary has, if it can be written so."""
+    """Return how to write the first `point` with characters that a vocabulary has, or an empty string."""
     at = int(np.argmax(corpus.vocabulary.points[corpus.ids] == point))
     begin = max(0, at - NEAR)
     near = corpus.vocabulary.points[corpus.ids[begin : at + NEAR]]
@@ -63,7 +64,7 @@ def _known_otherwise(corpus: Corpus, point: int, old: Vocabulary) -> str:
 
 
 def digest(checkpoint: Checkpoint) -> str:
-    """Of its weights and vocabulary: what a model that starts from it has of it."""
+    """Return a digest of weights and vocabulary: all that a model that starts from this one inherits."""
     sha256 = hashlib.sha256(checkpoint.vocabulary.points.data)
     sha256.update(checkpoint.network.flat.data)
     return sha256.hexdigest()

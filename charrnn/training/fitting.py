@@ -1,6 +1,6 @@
-"""Options that were not given, fitted to the text's length and to the budget.
+"""Fit the options that were not given to the length of the text and to the budget.
 
-docs/training.md has the figures behind them.
+docs/training.md has the measurements behind the table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EpochsInTime = Callable[[ModelConfig, TrainConfig], float]
 
 @dataclass(frozen=True)
 class Fit:
-    """What did well for a text of so many characters to train on, or fewer."""
+    """What did well for training texts of at most this many characters."""
 
     characters: float
     hidden_size: int
@@ -40,17 +40,17 @@ FITS = (
     Fit(30e6, 384, 2, 0.0, 64, 64, 2),
     Fit(inf, 384, 2, 0.0, 64, 64, 1),
 )
-LONGEST = 2.0  # times the usual epochs: beyond, they bring nothing whatever the time
-LONG = 600e3  # characters: a shorter text gains nothing from a larger model
-MARGIN = 1.5  # for a machine that is faster than it seemed: the clock ends the run, not the steps
+LONGEST = 2.0  # times the usual epochs: more do not help, however much time there is
+LONG = 600e3  # characters: shorter texts gain nothing from a larger model
+MARGIN = 1.5  # for a machine faster than estimated: the clock must end the run, not the steps
 MOST_DROPOUT = 0.7
-GROWN = 0.1  # dropout more for each size larger than usual
-SIZES = ((128, 1), (192, 2), (256, 2), (384, 2), (512, 2))  # hidden size and layers, to choose from by time
-FEWEST, MOST = 0.25, 1.2  # of the usual epochs: with fewer a smaller model gets further, with more a larger
+GROWN = 0.1  # added to dropout for each size above the usual
+SIZES = ((128, 1), (192, 2), (256, 2), (384, 2), (512, 2))  # hidden size, layers: choices for a time limit
+FEWEST, MOST = 0.25, 1.2  # of the usual epochs: below, a smaller model is better
 
 
 def fit_of(characters: int) -> Fit:
-    """What did well for such a length."""
+    """Return what did well for this length."""
     return next(fit for fit in FITS if characters <= fit.characters)
 
 
@@ -61,9 +61,9 @@ def fitted(
     characters: int,
     epochs_in_time: EpochsInTime,
 ) -> tuple[ModelConfig, TrainConfig]:
-    """With the options that were not given set for a text of so many characters to train on.
+    """Return the configs with the options that were not given fitted to the length of the training text.
 
-    epochs_in_time: how many a model gets in max_time; asked where that alone is the limit.
+    epochs_in_time: the number of epochs a model gets in max_time; called only if that alone is the limit.
     """
     fit = fit_of(characters)
     if config.max_time and not (config.max_steps or "epochs" in given):
@@ -87,7 +87,7 @@ def _with(config: Config, fit: Fit, given: Collection[str]) -> Config:
 
 
 def _budgeted(fit: Fit, epochs: float) -> Fit:
-    """For another number of epochs: with more of them dropout pays more."""
+    """Adapt a fit to another number of epochs: the more there are, the more dropout helps."""
     ratio = epochs / fit.epochs
     dropout = fit.dropout * sqrt(ratio) if ratio < 1 else min(MOST_DROPOUT, fit.dropout + 0.1 * log2(ratio))
     return replace(fit, epochs=min(epochs, MOST_EPOCHS), dropout=round(dropout, 2))
@@ -96,7 +96,7 @@ def _budgeted(fit: Fit, epochs: float) -> Fit:
 def _in_time(
     fit: Fit, model: ModelConfig, config: TrainConfig, given: Collection[str], epochs_in_time: EpochsInTime
 ) -> Fit:
-    """A larger model where there is time for many more epochs than usual, a smaller one where not."""
+    """Choose a larger model if there is time for many more epochs than usual, a smaller one if for few."""
 
     def epochs(each: Fit) -> float:
         return epochs_in_time(_with(model, each, given), _with(config, each, given))
@@ -116,8 +116,16 @@ def _in_time(
 
 
 def described(model: ModelConfig, config: TrainConfig, given: Collection[str], characters: int) -> str:
-    """The options that were not given, in a sentence; nothing where all were."""
-    parts = {
+    """Return a sentence on the options that were not given, or an empty string if all were."""
+    parts = in_words(model, config)
+    chosen = ", ".join(text for name, text in parts.items() if text and name not in given)
+    time = f" and {config.max_time:g} s" if config.schedule_over == "time" else ""
+    return f"{chosen}: fitted to {characters:,} characters{time}" if chosen else ""
+
+
+def in_words(model: ModelConfig, config: TrainConfig) -> dict[str, str]:
+    """Return the options that may be fitted, each with its value in words; empty if it is off."""
+    return {
         "hidden_size": f"{model.hidden_size} units",
         "num_layers": f"{model.num_layers} layer{'s' * (model.num_layers > 1)}",
         "attention": f"attention {model.attention}" if model.attention else "",
@@ -126,6 +134,3 @@ def described(model: ModelConfig, config: TrainConfig, given: Collection[str], c
         "lr": f"rate {config.tuned(model).lr:.3g}",
         "epochs": f"{'at most ' if config.schedule_over == 'time' else ''}{config.epochs:.3g} epochs",
     }
-    chosen = ", ".join(text for name, text in parts.items() if text and name not in given)
-    time = f" and {config.max_time:g} s" if config.schedule_over == "time" else ""
-    return f"{chosen}: fitted to {characters:,} characters{time}" if chosen else ""

@@ -1,4 +1,4 @@
-"""One step of learning: gradient, clipping, update."""
+"""One training step: gradient, clipping, update."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ..parallel.data_parallel import DataParallel
 from ..parallel.ranks import ALONE, Ranks
 from ..parallel.threads import Team
 
-WORST = 3.0  # times the loss of guessing evenly: beyond, a model is not learning but diverging
+WORST = 3.0  # times the loss of uniform guessing: above, training is diverging
 
 
 class Learner:
-    """A network and its optimiser, for chunks of `batch` sequences by at most `steps` characters.
+    """A network and its optimizer, for chunks of at most `batch` sequences by `steps` characters.
 
-    Of several ranks, each has some of the sequences, and of `slots` the slice that it updates.
+    With several ranks, each has some of the sequences, and updates its own slice of the parameters and of
+    `slots`.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Learner:
         self.network, self.config, self.ranks = network, config, ranks
         self.parallel = DataParallel(network, batch, steps, team, ranks, bool(config.documents))
         shape = optimizers.SLOTS[config.optimizer], network.flat.size + 1
-        # with a column that is not used: blocks of all sizes are of one type for the compiler
+        # an unused column, so that blocks of all sizes have one type for the compiler
         self.slots: Array = np.zeros(shape, network.flat.dtype)[:, :-1]
         self._rule = getattr(optimizers, config.optimizer)
 
@@ -42,13 +43,13 @@ class Learner:
         updates: int,
         fresh: Array | None = None,
     ) -> tuple[float, float, bool]:
-        """Learn from a chunk (B, T), of B the rows of this rank; step `number` of the run, after `updates`.
+        """Learn from a chunk (B, T), where B counts the rows of this rank.
 
-        fresh (B, T): where documents begin.
-
-        Returns its loss (nats per character), the norm of its gradient before clipping, and whether it
-        was learned: not where either is not finite, or the loss is far beyond guessing. Then the
-        parameters are as before, and the streams start anew.
+        number: of the step in the run.  updates: how many were made before.  fresh (B, T): where documents
+        begin.
+        Returns the loss (nats per character), the gradient norm before clipping, and whether an update was
+        made. None is made if the norm is not finite or the loss is far worse than guessing: then the
+        parameters stay as they were, and the carried states are set to 0.
         """
         forcing = self.config.teacher_forcing
         loss, norm = self.parallel.gradient(
@@ -63,7 +64,7 @@ class Learner:
         return loss, norm, True
 
     def update(self, lr: float, updates: int, factor: float) -> None:
-        """Go a step against the gradient, scaled by `factor`."""
+        """Update the parameters by the gradient scaled by `factor`."""
 
         def of_block(start: int, stop: int) -> None:
             w, g = self.network.flat[start:stop], self.parallel.grad[start:stop]
@@ -76,12 +77,12 @@ class Learner:
         self.parallel.update(of_block)
 
     def reset(self) -> None:
-        """Zero the carried states: the start of the streams."""
+        """Set the carried states to 0, as at the start of the streams."""
         for shard in self.parallel.shards:
             shard.carried = 0
 
     def restart(self, stream: int) -> None:
-        """Zero the state of one stream, if there are so many."""
+        """Set the state of one stream to 0, if it exists."""
         for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
             if rows.start <= stream < rows.stop:
                 shard.carry(slice(stream - rows.start, stream - rows.start + 1), 0)
@@ -92,7 +93,7 @@ class Learner:
 
     @property
     def state(self) -> Array:
-        """What all streams carry (B, Layout.carried_size), a copy."""
+        """A copy of the states that all streams carry (B, Layout.carried_size)."""
         state = np.zeros(self.state_shape, self.network.flat.dtype)
         for rows, shard in zip(self.parallel.rows, self.parallel.shards, strict=True):
             state[rows] = shard.carried
@@ -107,23 +108,23 @@ class Learner:
             shard.carried = state[rows]
 
     def gather(self) -> None:
-        """Complete `slots`, of which each rank knows the slice that it updates."""
+        """Complete `slots` on all ranks; each rank has the slice that it updates."""
         for slot in self.slots:
             self.ranks.allgather_array(slot, self.parallel.bounds)
 
     def spread(self) -> None:
-        """Bring parameters and `slots` of rank 0 to all."""
+        """Copy the parameters and `slots` of rank 0 to all ranks."""
         self.ranks.broadcast_array(self.network.flat)
         for slot in self.slots:
             self.ranks.broadcast_array(slot)
 
     def _rngs(self, number: int) -> list[np.random.Generator]:
-        """Random numbers of each shard for scheduled sampling, from (seed, step, shard) alone."""
+        """Return random generators for scheduled sampling, one per shard, from (seed, step, shard) alone."""
         shards = range(len(self.parallel.cuts) if self.config.teacher_forcing < 1 else 0)
         return [np.random.default_rng([self.config.seed, 2, number, shard]) for shard in shards]
 
     def _dropout_keys(self, number: int) -> list[int]:
-        """64 bits for each shard, from (seed, step, shard) alone."""
+        """Return 64 random bits for each shard, from (seed, step, shard) alone."""
         shards = len(self.parallel.cuts)
         if not self.network.config.dropout:
             return [0] * shards

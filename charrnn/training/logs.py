@@ -1,4 +1,4 @@
-"""What the logs of training runs say: options, losses of steps and evaluations, and how they ended."""
+"""Read the logs of training runs: options, losses of steps and evaluations, and how the runs ended."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..checkpoint.names import without_ending
 from ..errors import LogError, TextError
 from ..system.stdio import STDIO, name_of
 
-REMEDY = "name the .jsonl that charrnn train wrote beside its checkpoint"
-LARGEST = 1e15  # of any figure
-OVERFITTED = 1.01  # a last validation of so many times the best is told: less may be chance
+REMEDY = "choose the .jsonl file that charrnn train wrote next to its checkpoint"
+LARGEST = 1e15  # limit of any figure
+OVERFITTED = 1.01  # a last validation loss this many times the best is reported; less may be chance
 
 
 class Point(NamedTuple):
-    """One figure of a run."""
+    """One loss of a run, and when it was measured."""
 
     step: int
     epoch: float
@@ -37,43 +37,43 @@ class Point(NamedTuple):
 
 @dataclass
 class Run:
-    """What a log says of one run; a run that was resumed is one."""
+    """One run, as its log describes it, including all its resumptions."""
 
     log: str  # the file, or stdin
     config: dict[str, Any] = field(default_factory=dict)
-    text: str = ""  # the digest of what was trained on
+    text: str = ""  # digest of the training corpus
     train: list[Point] = field(default_factory=list)
     val: list[Point] = field(default_factory=list)
-    best: Point | None = None  # the validation of the model that is kept
-    test: float | None = None  # that model's loss on the test text
-    ended: str = ""  # why; nothing while it runs, and of one that was killed
-    before: float = 0.0  # seconds, of the processes that it goes on from
+    best: Point | None = None  # the validation of the saved best model
+    test: float | None = None  # loss of the best model on the test text
+    ended: str = ""  # the reason; empty while it runs, and if it was killed
+    before: float = 0.0  # seconds that earlier processes of the run took
 
     @property
     def name(self) -> str:
-        """Of the log, without its ending."""
+        """The name of the log, without its ending."""
         return str(without_ending(Path(self.log)))
 
     @property
     def epochs(self) -> float:
-        """As far as it came."""
+        """Epochs done."""
         return max((point.epoch for point in self._last()), default=0.0)
 
     @property
     def seconds(self) -> float:
-        """Of training, validation and saving, in all processes."""
+        """Seconds of training, validation and saving, in all processes."""
         return max((point.seconds for point in self._last()), default=0.0)
 
     def _last(self) -> list[Point]:
         return self.train[-1:] + self.val[-1:]
 
     def cut(self, step: int) -> None:
-        """Forget what came after a step that the run went back to."""
+        """Drop what came after a step to which the run went back."""
         self.train = [point for point in self.train if point.step <= step]
         self.val = [point for point in self.val if point.step <= step]
 
     def go_on(self, step: int, config: dict[str, Any]) -> None:
-        """In another process, from what was saved at a step."""
+        """Continue in another process, from what was saved at a step."""
         self.cut(step)
         if self.best and self.best.step > step:
             self.best = min(self.val, key=lambda point: point.loss, default=None)
@@ -87,9 +87,9 @@ class Run:
 
 
 def read(path: Path) -> list[Run]:
-    """The runs of a log, or of stdin for -; a log has one, unless several were joined.
+    """Return the runs of a log, or of stdin for -: one, unless several logs were joined.
 
-    Errors: LogError for a file that is no log or has no run yet, TextError for one that cannot be read.
+    Errors: LogError for a file that is not a log or has no run yet; TextError for one that cannot be read.
     """
     runs: list[Run] = []
     name = name_of(path)
@@ -97,17 +97,17 @@ def read(path: Path) -> list[Run]:
         _add(runs, event, name)
     if not runs:
         raise without_losses(name)
-    # one that has done nothing is about to begin, or was begun anew
+    # a run without steps is either about to begin, or was started again
     return [run for run in runs if run.train or run.ended or run is runs[-1]]
 
 
 def without_losses(name: str) -> LogError:
-    """What to raise of a log that has none."""
-    return LogError(f"{name} has no losses", f"wait for the run's first step, or {REMEDY}")
+    """Return the error for a log without losses."""
+    return LogError(f"{name} has no losses", f"wait for the first step of the run, or {REMEDY}")
 
 
 def _events(path: Path, name: str) -> Iterator[dict[str, Any]]:
-    """The objects of a file's lines; the last line may have been cut short by a kill."""
+    """Yield the objects of a file's lines; a killed run may have left the last line incomplete."""
     try:
         text = sys.stdin.buffer.read() if path == STDIO else path.read_bytes()
     except OSError as error:
@@ -120,11 +120,11 @@ def _events(path: Path, name: str) -> Iterator[dict[str, Any]]:
         if isinstance(event, dict) and "event" in event:
             yield event
         elif line and (number == 1 or number < len(lines)):
-            raise LogError(f"{name}, line {number}: no event of a training log", REMEDY)
+            raise LogError(f"line {number} of {name} is not an event of a training log", REMEDY)
 
 
 def _add(runs: list[Run], event: dict[str, Any], name: str) -> None:
-    """Events that say nothing of a run's course, and losses that are no numbers, are passed over."""
+    """Add an event to the runs; ignore other events, and losses that are not numbers."""
     match event:
         case {"event": "start", "config": dict(config)}:
             corpus = event.get("corpus")
@@ -135,7 +135,7 @@ def _add(runs: list[Run], event: dict[str, Any], name: str) -> None:
                 earlier[-1].go_on(step, runs[-1].config)
             runs[:] = earlier or runs[-1:]
         case {"event": "step", "chars": int()} if point := _point(event):
-            if not runs:  # the log's beginning is lost
+            if not runs:  # the start of the log is missing
                 runs.append(Run(name))
             runs[-1].train.append(point._replace(seconds=runs[-1].before + point.seconds))
         case _ if runs:
@@ -145,7 +145,7 @@ def _add(runs: list[Run], event: dict[str, Any], name: str) -> None:
 def _add_to(run: Run, event: dict[str, Any]) -> None:
     match event:
         case {"event": "rewound", "step": int(step)}:
-            run.cut(step)  # but the best model stays
+            run.cut(step)  # the best model stays
         case {"event": "eval", "split": "val"} if run.train and (point := _point(event)):
             run.validated(_placed(run, point))
         case {"event": "eval", "split": "test"} if point := _point(event):
@@ -153,20 +153,20 @@ def _add_to(run: Run, event: dict[str, Any]) -> None:
         case {"event": "end", "reason": str(reason)}:
             run.ended = reason
             match event.get("best"):
-                # what this log does not have, or no longer, was found by an earlier process or undone since
+                # if not among run.val, an earlier process found it, or the run has gone back since
                 case dict(best) if point := _point(best | {"elapsed_s": 0}):
                     same = [each for each in run.val if (each.step, each.loss) == (point.step, point.loss)]
                     run.best = same[-1] if same else point
 
 
 def _placed(run: Run, point: Point) -> Point:
-    """A validation, of which the log does not say how many characters were read."""
+    """Add to a validation what the log omits: the characters read so far."""
     last = run.train[-1]
     return point._replace(chars=last.chars * point.step / last.step, seconds=run.before + point.seconds)
 
 
 def _point(event: dict[str, Any]) -> Point | None:
-    """An event's figures, if they are numbers that can be drawn; its seconds are those of its process."""
+    """Return the figures of an event, if they can be plotted; its seconds are those of its process."""
     names = ("step", "epoch", "chars", "elapsed_s", "loss")
     values: list[Any] = [event.get(name, 0 if name == "chars" else None) for name in names]
     match values:

@@ -1,4 +1,4 @@
-"""How a model came about, as its files tell it."""
+"""The origin of a model, as recorded in its files."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 
 from ..checkpoint.checkpoint import Checkpoint
 
-MOST = 1 << 16  # bytes of all commands in JSON: a checkpoint's meta must stay short enough to be read
+MOST = 1 << 16  # bytes of all commands as JSON, so that the meta stays short enough to be read
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Of a new run."""
+    """The origin of a new run."""
 
     command: str = field(default_factory=lambda: shlex.join(sys.argv))
-    earlier_commands: Sequence[str] = ()  # oldest first, that made the model it is fine-tuned from
+    earlier_commands: Sequence[str] = ()  # those that made the model it is fine-tuned from, oldest first
     init_sha256: str = ""  # digest of that model
-    fitted: str = ""  # the options that follow from the text, in a sentence
+    fitted: str = ""  # a sentence on the options fitted to the text
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -36,13 +36,13 @@ class Origin:
 
 
 def commands_of(checkpoint: Checkpoint) -> list[str]:
-    """Those that made it, oldest first; checkpoints of version 0.1.0 name the first alone."""
+    """Return the commands that made a model, oldest first; version 0.1.0 recorded only the first."""
     meta = checkpoint.meta
     return [*meta.get("commands", [meta["command"]] if "command" in meta else [])]
 
 
 def newest(commands: Sequence[str]) -> list[str]:
-    """Each once in a row; if there is no room for all, the newest."""
+    """Return the commands without repetitions in a row; the newest if there is no room for all."""
     kept = [command for command, _ in groupby(commands)]
     while kept and len(json.dumps(kept)) > MOST:
         del kept[0]

@@ -1,4 +1,4 @@
-"""What a run will be, known before it begins: its text cut up, its steps, their memory and work."""
+"""Plan a run before it begins: the text cut up, the number of steps, their memory and work."""
 
 from __future__ import annotations
 
@@ -25,60 +25,60 @@ from ..text.streams import Split, Streams
 from ..text.vocabulary import Vocabulary
 from .stream_restarts import Restarts
 
-SAVE = 6e12  # flops between saves: about a minute of them, counted in steps so that no clock decides
+SAVE = 6e12  # flops between saves: about a minute, counted in steps so that the clock does not matter
 
 
 def chunks(config: TrainConfig, characters: int) -> int:
-    """Steps of an epoch on a text of so many characters to train on."""
-    text = np.broadcast_to(np.uint8(0), max(2, characters))  # of which the length alone matters
+    """Return the steps per epoch for this number of training characters."""
+    text = np.broadcast_to(np.uint8(0), max(2, characters))  # only its length matters
     return Streams.of(text, config.batch_size, config.seq_len).chunks
 
 
 def steps_in(config: TrainConfig, chunks: int) -> int:
-    """Of a whole run, whose epochs have so many chunks."""
+    """Return the steps of a whole run with this number of chunks per epoch."""
     steps = max(1, round(config.epochs * chunks))
     return min(steps, config.max_steps) if config.max_steps else steps
 
 
 @dataclass(frozen=True)
 class RankPlan:
-    """A run as one rank sees it: of the text, the streams of its shards."""
+    """A run as one rank sees it, with the streams of its shards alone."""
 
     model: ModelConfig
     config: TrainConfig
     vocabulary: Vocabulary
-    corpus: dict[str, Any]  # what is said of the texts in files and logs
+    corpus: dict[str, Any]  # what files and logs record about the texts
     global_batch_size: int  # streams of all ranks
     total_steps: int
     save_every: int
     streams: Streams  # this rank's
-    split: Split  # nothing but for rank 0, which reads texts for all
-    restarts: Restarts | None  # rank 0's, which decides for all
+    split: Split  # empty except on rank 0, which scores texts for all
+    restarts: Restarts | None  # on rank 0, which decides for all
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run on one corpus; of the model its shapes alone."""
+    """A run on one corpus; of the model, only its shapes."""
 
     model: ModelConfig
-    config: TrainConfig  # with a learning rate
+    config: TrainConfig  # with its learning rate set
     vocabulary: Vocabulary
     split: Split
     streams: Streams
-    corpus: dict[str, Any]  # what is said of the texts in files and logs
+    corpus: dict[str, Any]  # what files and logs record about the texts
 
     @classmethod
     def of(cls, corpus: Corpus, model: ModelConfig, config: TrainConfig, val: Ids | None = None) -> Plan:
-        """val: a validation text, in place of the corpus's tail.
+        """Plan a run.  val: a validation text, in place of the end of the corpus.
 
-        Errors: TextError for a corpus too short; UsageError for options that need a validation text.
+        Errors: TextError for a short corpus; UsageError for options that need a validation text.
         """
         split = cut_text(corpus, config, val)
         if not len(split.val) and (config.patience or config.lr_schedule == "plateau"):
             raise UsageError(
-                f"{field('patience')} and {field('lr_schedule', 'plateau')} need a text to validate on, and "
+                f"{field('patience')} and {field('lr_schedule', 'plateau')} need a validation text, but "
                 "there is none",
-                f"name one with {field('val')} or {field('val_fraction')}",
+                f"set {field('val')} or {field('val_fraction')}",
             )
         said: dict[str, Any] = {"chars": len(corpus.ids)}
         said |= {name: len(getattr(split, name)) for name in ("train", "val", "test")}
@@ -97,17 +97,17 @@ class Plan:
 
     @property
     def flops(self) -> int:
-        """Of the matrix products of a step."""
+        """Floating-point operations in the matrix products of a step."""
         return 6 * self.layout.products * self.streams.batch_size * self.config.seq_len
 
     @property
     def save_every(self) -> int:
-        """Steps; evaluations save too, unless the user said when to save."""
+        """Steps between saves; evaluations save too, unless the user set save_every."""
         return self.config.save_every or max(1, round(SAVE / self.flops))
 
     @property
     def nbytes(self) -> int:
-        """Memory of weights, packed weights, optimiser, gradients and shards.  Cost: none of that memory."""
+        """Memory of weights, packed weights, optimizer, gradients and shards; none of it is allocated."""
         batches = [rows.stop - rows.start for rows in cut(self.streams.batch_size)]
         dtype = np.dtype(self.model.storage)
         network = Network(self.model, self.layout.vocab_size, _unreal(self.layout.size, dtype), make=_unreal)
@@ -120,20 +120,20 @@ class Plan:
 
     @property
     def saved_nbytes(self) -> int:
-        """Of what is saved to go on from, but for names and biases that are 0; at most npz.LARGEST."""
+        """Size of NAME.last.npz, without names and biases that are 0; the limit is npz.LARGEST."""
         carried = self.streams.batch_size * self.layout.carried_size
         numbers = (1 + optimizers.SLOTS[self.config.optimizer]) * self.layout.size + carried
         return int(numbers * np.dtype(self.model.storage).itemsize)
 
     def of_rank(self, ranks: Ranks = ALONE, rank: int = 0) -> RankPlan:
-        """The same run as one rank sees it.  Errors: UsageError where a rank would have no stream."""
+        """Return the run as one rank sees it.  Errors: UsageError if a rank would have no stream."""
         batch_size = self.streams.batch_size
         shards = cut(batch_size)
         if len(shards) < ranks.size:
             raise UsageError(
-                f"{ranks.size} processes, but {batch_size} streams are {len(shards)} shards "
+                f"{ranks.size} processes are too many: {batch_size} streams make {len(shards)} shards "
                 f"of {shards[0].stop}",
-                f"start {len(shards)} at most, or raise {field('batch_size')} if the text is long enough",
+                f"start at most {len(shards)}, or raise {field('batch_size')} if the text is long enough",
             )
         mine = ranks.part(len(shards), rank)
         return RankPlan(
@@ -151,9 +151,9 @@ class Plan:
 
 
 def cut_text(corpus: Corpus, config: TrainConfig, val: Ids | None = None) -> Split:
-    """For training, validation and test; between documents, where the text has some.
+    """Split a corpus into training, validation and test text; between documents, if it has any.
 
-    val: a validation text, in place of the corpus's tail.  Errors: TextError; UsageError.
+    val: a validation text, in place of the end of the corpus.  Errors: TextError; UsageError.
     """
     fractions = 0.0 if val is not None else config.val_fraction, config.test_fraction
     if config.documents:
@@ -172,5 +172,5 @@ def _streams(train: Ids, vocabulary: Vocabulary, config: TrainConfig) -> Streams
 
 
 def _unreal(shape: int | tuple[int, ...], dtype: Any) -> Array:
-    """An array of that shape whose elements are all the same one."""
+    """Return an array of this shape whose elements share one place in memory."""
     return np.broadcast_to(np.zeros((), dtype), shape)

@@ -1,4 +1,4 @@
-"""The files of a training run: the best model, the state to go on from, and the models kept on the way."""
+"""The files of a training run: the best model, the state to resume from, and the models kept."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from .learner import Learner
 
 
 class RunFiles:
-    """The best model, what is needed to go on and, of `keep_last` models, each: see RunNames.
+    """The best model, the state to resume from and the last `keep_last` models: see RunNames.
 
-    Of several ranks, each calls all methods, and rank 0 alone touches files.
+    With several ranks, all call every method, but only rank 0 touches files.
     """
 
     def __init__(self, names: RunNames, learner: Learner, vocabulary: Vocabulary, meta: dict[str, Any]):
-        """meta: what each file says of the run."""
+        """meta: what each file records about the run."""
         self.names = names
         self._learner, self._vocabulary, self.meta = learner, vocabulary, meta
         self._keep, self._ranks = learner.config.keep_last, learner.ranks
-        self._lacking: set[str] = set()  # what the file system cannot do, as was said
+        self._lacking: set[str] = set()  # what the file system cannot do, as reported so far
 
     def finite(self) -> bool:
-        """Whether the parameters and what the optimiser knows are numbers, on every rank."""
+        """Return whether parameters and optimizer state are finite on every rank."""
         learner = self._learner
         odd = not (np.isfinite(learner.network.flat).all() and np.isfinite(learner.slots).all())
         return not self._ranks.allreduce_max(odd)
 
     def save_best(self, progress: Progress, path: Path | None = None, kind: str = "best") -> Saved:
-        """A model to draw from.  Errors: CheckpointError, as for every save."""
+        """Save a model to sample from.  Errors: CheckpointError, as for every save."""
         return self._save(path or self.names.best, kind, progress, {"history": progress.history}, {})
 
     def save_last(self, progress: Progress) -> Iterator[Saved]:
-        """What is needed to go on, and, where asked for, one of the last few models."""
+        """Save the state to resume from and, if requested, the model as one of the last few."""
         self._learner.gather()
         extra = {f"optim.{i}": slot for i, slot in enumerate(self._learner.slots)}
         extra["state.carried"] = self._learner.state
@@ -56,7 +56,7 @@ class RunFiles:
             self.remove_kept(self._keep, progress.step)
 
     def remove_kept(self, keep: int, step: int) -> None:
-        """Of the models kept on the way, leave the last few; none from beyond the present step."""
+        """Remove kept models, except the last `keep` that are not beyond the present step."""
         if self._ranks.rank:
             return
         kept = self.names.all_kept()
@@ -70,9 +70,9 @@ class RunFiles:
             self.names.best.unlink(missing_ok=True)
 
     def without_best(self, progress: Progress) -> str:
-        """One may have NAME.last.npz alone: then the best model is that state itself, or is sought anew.
+        """Handle a missing NAME.npz: write it again if the present state is the best model, or start anew.
 
-        Returns a sentence that says so, or nothing.  Errors: CheckpointError.
+        Returns a sentence about it, or an empty string if the file exists.  Errors: CheckpointError.
         """
         best, names = progress.best, self.names
         there = self._ranks.allreduce_max(not self._ranks.rank and names.best.exists())
@@ -80,16 +80,19 @@ class RunFiles:
             return ""
         if best["step"] == progress.step and not (progress.stale or progress.rewinds):
             self.save_best(progress)
-            return f"there was no file {names.best}: it is written again, as {names.last} has the same model"
+            return (
+                f"there was no file {names.best}; it was written again, because {names.last} has the same "
+                "model"
+            )
         progress.best, progress.stale = {}, 0
         nats = f", {best['loss']:.3f} nats" if "loss" in best else ""
         return (
             f"there is no file {names.best}: the best model so far (step {best['step']:,}{nats}) is lost, "
-            "and the best from here on is kept"
+            "and the best model from here on is saved instead"
         )
 
     def best(self) -> Network:
-        """The best model.  Errors: CheckpointError."""
+        """Load the best model.  Errors: CheckpointError."""
         now = self._learner.network
         flat = np.empty_like(now.flat) if self._ranks.rank else load(self.names.best).network.flat
         self._ranks.broadcast_array(flat)
@@ -102,11 +105,11 @@ class RunFiles:
             save(self.names.best, replace(best, meta=best.meta | {"test": figures}))
 
     def load_last(self) -> Checkpoint | None:
-        """NAME.last.npz, for rank 0.  Errors: CheckpointError."""
+        """Load NAME.last.npz on rank 0; return None on others.  Errors: CheckpointError."""
         return None if self._ranks.rank else load(self.names.last)
 
     def restore(self, saved: Checkpoint | None) -> Progress:
-        """Bring all learners to the state that `load_last` gave.  Errors: CheckpointError if it is none."""
+        """Set all learners to a state from `load_last`.  Errors: CheckpointError if it is not one."""
         learner = self._learner
         restored = self._ranks.broadcast(self._checked(saved) if saved else None)
         assert restored
@@ -115,20 +118,20 @@ class RunFiles:
         return progress
 
     def _checked(self, saved: Checkpoint) -> tuple[Progress, Array]:
-        """Where the run stands and what its streams carry; weights and slots are set."""
+        """Set weights and slots; return the progress and what the streams carry."""
         learner = self._learner
         try:
             slots = [saved.extra[f"optim.{i}"] for i in range(len(learner.slots))]
             state, progress = saved.extra["state.carried"], Progress(**saved.meta["progress"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{self.names.last} does not hold what training needs to go on: {error}",
-                "name the checkpoint of a run, NAME.last.npz",
+                f"{self.names.last} lacks what training needs to resume: {error}",
+                "choose the NAME.last.npz of a run",
             ) from None
         if state.shape != learner.state_shape:
             raise CheckpointError(
-                f"{self.names.last} carries the state of {state.shape}, not {learner.state_shape}",
-                "name the checkpoint of this run",
+                f"{self.names.last} has a carried state of shape {state.shape}, not {learner.state_shape}",
+                "choose the checkpoint of this run",
             )
         learner.network.flat[...] = saved.network.flat
         learner.slots[...] = np.reshape(slots, learner.slots.shape)

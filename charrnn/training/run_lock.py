@@ -1,4 +1,4 @@
-"""One training run at a time on one output, and none of a dead run's leavings."""
+"""Allow only one training run at a time per output, and clean up after killed runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..system.lock import hold
 
 @contextmanager
 def output(out: Path) -> Iterator[str]:
-    """Hold the files of a run for writing; temporary files that a killed run left beside them are removed.
+    """Hold the files of a run for writing, and remove temporary files that a killed run left.
 
-    Yields nothing, or what the file system lacks, in a sentence.
-    Errors: CheckpointError if another process holds them, or the folder cannot be written.
+    Yields a sentence about what the file system lacks, or an empty string.
+    Errors: CheckpointError if another process holds the files, or the folder cannot be written.
     """
     names = RunNames.of(out)
     with ExitStack() as held:
@@ -25,7 +25,7 @@ def output(out: Path) -> Iterator[str]:
             lacking = held.enter_context(hold(names.run))
         except BlockingIOError:
             raise CheckpointError(
-                f"another run is writing to {names.best}", f"choose another {field('out')}, or end that run"
+                f"another run is writing to {names.best}", f"choose another {field('out')}, or stop that run"
             ) from None
         except OSError as error:
             raise CheckpointError(f"{names.folder} cannot be written: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""What a model writes while it is being trained."""
+"""Samples from a model during training."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from ..config import SampleConfig
 from ..errors import OverflowingModelError
 from ..sampling.sampler import sample
 
-LENGTH, TEMP = 200, 0.6  # characters, and how bold they are
+LENGTH, TEMP = 200, 0.6  # characters, and the temperature
 
 
 def sampled(model: Checkpoint, seed: int) -> str:
-    """A text, up to where the model overflows: the run goes on.  Cost: a step of one stream a character."""
+    """Return a sample, cut where the model overflows, so that the run continues.
+
+    Cost: a step of one stream per character.
+    """
     parts: list[str] = []
     with suppress(OverflowingModelError):
         parts.extend(sample(model, SampleConfig(length=LENGTH, temp=TEMP, seed=seed)))

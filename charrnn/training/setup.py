@@ -1,4 +1,4 @@
-"""From what a user asks for to a run that can begin: texts are read, options settled, weights found."""
+"""Turn a request into a run that can begin: read texts, settle options, load weights."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from .fitting import described, fit_of, fitted
 from .origin import Origin, commands_of
 from .plan import Plan, cut_text
 
-ENOUGH = 100  # updates an epoch; 300,000 characters have 66 of 64 x 64, which cost them much
+ENOUGH = 100  # updates per epoch; 300,000 characters have 66 of 64 x 64, which did much worse
 
 
 @dataclass(frozen=True)
 class Request:
-    """A run as a user asks for it."""
+    """A run as the user requests it."""
 
     corpus: list[Path]
     model: ModelConfig
     config: TrainConfig
-    out: Path  # of the best model
-    given: Collection[str] = ()  # fields of model and config that the user named
+    out: Path  # for the best model
+    given: Collection[str] = ()  # fields of model and config that the user set
     val: Path | None = None
     init_from: Path | None = None
     extend_vocab: bool = True
     resume: bool = False
     processes: int = 1  # that share the work
-    text: str | None = None  # in memory, in place of files
+    text: str | None = None  # a text in memory, in place of files
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Setup:
 
     plan: Plan
     network: Network | None  # to start from; None: an untrained one
-    origin: Origin  # by the command that is running
-    notes: list[str] = field(default_factory=list)  # what the user should know
+    origin: Origin  # with the running command
+    notes: list[str] = field(default_factory=list)  # for the user
 
 
 def prepare(request: Request) -> Setup:
-    """Errors: those of checkpoints and texts; UsageError for options that contradict what is saved."""
+    """Set up a run.  Errors: as for checkpoints and texts; UsageError for options unlike the saved ones."""
     model, config, network, init_sha256 = request.model, request.config, None, ""
     saved = resume.saved_run(request.out) if request.resume else None
     start = load(request.init_from) if request.init_from else None
@@ -69,7 +69,7 @@ def prepare(request: Request) -> Setup:
         model = saved_or_given("model", model, saved.meta["model"], request.given, ())
         config = resume.options(saved, config, request.given)
     text = _text(request, config, of_texts)
-    if saved:  # in its vocabulary, which a fine-tuned model's text may not have whole
+    if saved:  # in its vocabulary: a fine-tuned model's may be larger than that of the text
         network, text = finetune.adapt(saved, model, text, extend=False, seed=config.seed)
     elif start:
         model = saved_or_given("model", model, start.meta["model"], request.given, FINE_TUNED)
@@ -80,7 +80,7 @@ def prepare(request: Request) -> Setup:
         val, note = _validation(request.val, text.vocabulary, config, of_texts)
         notes.append(note)
     notes += of_texts
-    fitted = resume.fitted_then(saved, request.given) if saved else ""
+    fitted = resume.fitted_then(saved, model, config) if saved else ""
     if not saved:
         given = {*request.given, *(vars(model) if start else ())}
         model, config, fitted = _fitted(text, model, config, given, val, request.processes)
@@ -93,7 +93,7 @@ def prepare(request: Request) -> Setup:
 
 
 def _text(request: Request, config: TrainConfig, notes: Notes) -> corpus.Corpus:
-    """Read as asked.  Errors: TextError; UsageError for a single line that is to be shuffled."""
+    """Read the corpus.  Errors: TextError; UsageError for a single line to shuffle."""
     if request.text is not None:
         text = corpus.from_text(request.text, config.level)
     else:
@@ -110,10 +110,10 @@ def _fitted(
     val: Ids | None,
     processes: int,
 ) -> tuple[ModelConfig, TrainConfig, str]:
-    """Options that suit the text, and a sentence that names them."""
+    """Return options fitted to the text, and a sentence that lists them."""
     characters = len(cut_text(text, config, val).train)
 
-    rate = 0.0  # flops a second: that of one model is near that of another
+    rate = 0.0  # flops per second, much the same for all models
 
     def epochs_in_time(model: ModelConfig, config: TrainConfig) -> float:
         nonlocal rate
@@ -127,28 +127,28 @@ def _fitted(
 
 
 def _validation(path: Path, vocabulary: Vocabulary, config: TrainConfig, notes: Notes) -> tuple[Ids, str]:
-    """The text's ids, and what to say of it.  Errors: TextError."""
+    """Return the ids of a validation text, and a note on it.  Errors: TextError."""
     ids, skipped = corpus.encode(
         path, vocabulary, config.encoding, config.unknown, config.encoding_errors, notes
     )
     if len(ids) < 2:
         raise TextError(f"{path} has {len(ids)} characters", "validation needs at least 2")
-    return ids, f"{path}: {skipped:,} characters that training never saw were left out" if skipped else ""
+    return ids, f"{path}: skipped {skipped:,} characters that are not in the training text" if skipped else ""
 
 
 def _advice(plan: Plan, request: Request) -> list[str]:
-    """What the text or an option makes of a new run, and what would be better."""
+    """Return notes on a text or an option that may harm a new run, with what would be better."""
     tail = "" if request.val else tail_note(plan.split, plan.vocabulary, plan.config.seed)
     return [tail, _few_updates(plan) if "batch_size" in request.given else ""]
 
 
 def _few_updates(plan: Plan) -> str:
-    """What to do where large minibatches leave an epoch few updates; nothing where there are enough."""
+    """Return a note if large minibatches leave an epoch too few updates, or an empty string."""
     updates, batch_size = plan.streams.chunks, plan.streams.batch_size
     better = fit_of(len(plan.split.train)).batch_size
     if updates >= ENOUGH or batch_size < 4 * better:
         return ""
     return (
-        f"{batch_size} streams leave an epoch {updates} update{'s' * (updates > 1)}: a model learns more "
-        f"from many small ones; {option('batch_size', str(better))} did well for such a length"
+        f"{batch_size} streams leave only {updates} update{'s' * (updates > 1)} per epoch: a model learns "
+        f"more from many small ones; {option('batch_size', str(better))} did well for texts of this length"
     )

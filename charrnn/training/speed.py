@@ -1,4 +1,4 @@
-"""How long a run would take on this machine, by some of its steps."""
+"""Estimate how long a run takes on this machine, from a few of its steps."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .compile_kernels import calls, compile_kernels
 from .learner import Learner
 from .plan import Plan
 
-SECONDS = 0.5  # that is timed at least, of steps and of validation
-STEPS = 3  # at least
-MOST_FLOPS, MOST_BYTES = 1e12, 5e8  # of what is timed: a larger model's time is a smaller one's, by its work
-VALIDATED = 1 << 15  # characters, of which 64 streams read much the same share of the peak as of more
+SECONDS = 0.5  # timed at least, each for steps and for validation
+STEPS = 3  # timed at least
+MOST_FLOPS, MOST_BYTES = 1e12, 5e8  # beyond these, a smaller model is timed, and its time scaled
+VALIDATED = 1 << 15  # characters: more would not change the speed
 
 
 def seconds(plan: Plan, processes: int = 1) -> float:
-    """Of training and validating: so many steps and epochs as the plan has, whatever its time limit.
+    """Return the seconds of training and validation for the plan's steps and epochs, without a time limit.
 
-    processes: like this one, that share the work without loss.
+    processes: how many share the work, all as fast as this one and without loss.
 
-    Cost: a second or two, and before that the compilation of kernels that were not used yet.
+    Cost: a second or two, after compiling kernels that were not used yet.
     """
     small = _affordable(plan)
     with helped(calls, small.model, small.config):
@@ -47,7 +47,7 @@ def seconds(plan: Plan, processes: int = 1) -> float:
 
 
 def _affordable(plan: Plan) -> Plan:
-    """The plan, or one with a hidden size whose step can be timed."""
+    """Return the plan, or one with a smaller hidden size that is quick enough to time."""
     hidden_size = plan.model.hidden_size
     while hidden_size > 1 and (plan.flops > MOST_FLOPS or plan.nbytes > MOST_BYTES):
         hidden_size = max(1, hidden_size // 2)
@@ -56,7 +56,7 @@ def _affordable(plan: Plan) -> Plan:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    """Seconds: the median of a few calls, after one that is not counted."""
+    """Return the median seconds of a few calls, after an uncounted one."""
     work()
     times: list[float] = []
     while len(times) < STEPS or sum(times) < SECONDS:

@@ -1,4 +1,4 @@
-"""Which stream starts from a zero state in which step: a model that never does forgets how to start."""
+"""Reset the state of some streams to 0: a model that never starts from state 0 forgets how to."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from ..text.streams import Streams
 from ..text.vocabulary import Vocabulary
 
-TURN = 64  # steps, in which each of so many streams has its turn
+TURN = 64  # steps until each stream has had its turn, if there are no more streams than this
 
 
 @dataclass(frozen=True)
 class Restarts:
-    """One stream in turn, and every other step one that begins a line.
+    """The streams take turns; every other step, the turn goes to one that begins a line.
 
-    A prime begins a line as a rule, which by chance alone few streams would.
+    Primes usually begin a line, but few streams would by chance.
     """
 
-    streams: Streams  # all
-    newline: int | None  # its id, where the vocabulary has it
+    streams: Streams  # of all ranks
+    newline: int | None  # its id, or None if the vocabulary lacks it
 
     @classmethod
     def of(cls, streams: Streams, vocabulary: Vocabulary) -> Restarts:
         return cls(streams, vocabulary.newline)
 
     def at(self, step: int) -> int:
-        """The stream that starts anew in a step; a number that no stream has, if none does."""
+        """Return the index of the stream to reset in a step; if none, an index that no stream has."""
         turn = step
         if self.newline is not None:
             turn, odd = divmod(step, 2)

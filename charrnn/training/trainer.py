@@ -1,4 +1,4 @@
-"""Training: a generator of events that neither prints nor exits."""
+"""The training loop: a generator of events that neither prints nor exits."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from .resume import carry_on, refuse_other_texts
 from .run_files import RunFiles
 from .samples import sampled
 
-BAD_STEPS = 3  # in a row, until the run goes back to the last saved state
-REWINDS = 5  # until it gives up
+BAD_STEPS = 3  # skipped in a row until the run goes back to the last saved state
+REWINDS = 5  # until the run gives up
 
 
 class Trainer:
     """One run on one corpus.  `run` yields events; `stop` ends it after the current step.
 
-    Of several ranks, each has a trainer, which decides what all decide.
+    With several ranks, each has a trainer, and all make the same decisions.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Trainer:
         origin: Origin | None = None,
         ranks: Ranks = ALONE,
     ):
-        """out: where the best model goes, NAME.npz; what is needed to go on goes beside it (RunNames).
+        """out: path of the best model, NAME.npz; the state to resume from goes next to it (RunNames).
 
-        network: start from its weights; rank 0's are everyone's.
+        network: start from its weights; all ranks use those of rank 0.
         """
         self.plan, self.config, self.ranks = plan, plan.config, ranks
         self.network = network or Network(plan.model, len(plan.vocabulary), seed=self.config.seed)
@@ -66,7 +66,7 @@ class Trainer:
         self.progress, self.clock = Progress(), Clock()
         self.budget = Budget(plan, ranks, self.clock)
         self._stopped = self._saved = False
-        self._streams, self._epoch_read = plan.streams, -1  # of the epoch that is being read
+        self._streams, self._epoch_read = plan.streams, -1  # of the current epoch
         meta = {"training": asdict(self.config), "corpus": plan.corpus, "seed": self.config.seed}
         meta |= (origin or Origin()).meta
         self.files = RunFiles(RunNames.of(out), self.learner, plan.vocabulary, meta)
@@ -76,13 +76,13 @@ class Trainer:
         return self.progress.step / self.plan.streams.chunks
 
     def stop(self) -> None:
-        """End after the current step, with everything saved."""
+        """End the run after the current step, with everything saved."""
         self._stopped = True
 
     def resume(self) -> str:
-        """Go on from NAME.last.npz; what the user should know of it, or nothing.
+        """Continue from NAME.last.npz; return a note for the user, or an empty string.
 
-        Errors: CheckpointError; UsageError where texts differ.
+        Errors: CheckpointError; UsageError if the texts differ.
         """
         again = ""
         if saved := self.files.load_last():
@@ -116,7 +116,7 @@ class Trainer:
             self.team.close()
 
     def _helped(self) -> AbstractContextManager[None]:
-        """By helpers, where there are no other ranks: these compile at the same time."""
+        """Start helpers to compile, unless there are other ranks, which compile at the same time."""
         return nullcontext() if self.ranks.size > 1 else helped(calls, self.network.config, self.config)
 
     def _start(self) -> events.Event:
@@ -135,7 +135,7 @@ class Trainer:
         )
 
     def _steps(self) -> Generator[events.Event, None, str]:
-        """Returns why it ended."""
+        """Train until the budget is used up; return the reason to end."""
         config = self.config
         eval_every = config.eval_every or self.plan.streams.chunks
         while not (reason := self.budget.reason_to_end(self.progress, self._stopped)):
@@ -159,7 +159,7 @@ class Trainer:
         return reason
 
     def _train(self) -> Generator[events.Event, None, bool]:
-        """One step of truncated BPTT; returns whether it was learned."""
+        """Do one step of truncated BPTT; return whether it made an update."""
         begun, progress = time.perf_counter(), self.progress
         epoch, chunk = divmod(progress.step, self.plan.streams.chunks)
         if chunk == 0:
@@ -199,12 +199,12 @@ class Trainer:
         return True
 
     def _restarting(self) -> int:
-        """The stream that starts anew, as rank 0 says."""
+        """Return the stream to reset, as rank 0 decides."""
         restarts = self.plan.restarts
         return self.ranks.allreduce_max(restarts.at(self.progress.step) if restarts else -1)
 
     def _rewind(self, loss: float) -> Iterator[events.Event]:
-        """After a few such steps in a row: back to the last saved state, with half the learning rate."""
+        """Go back to the last saved state, with half the learning rate, after several skipped steps."""
         progress = self.progress
         if progress.rewinds == REWINDS:
             raise self._diverged(loss)
@@ -219,17 +219,17 @@ class Trainer:
     def _diverged(self, loss: float) -> DivergedError:
         if self.files.meta["init_sha256"] and not self.progress.updates:
             return DivergedError(
-                "no step was learned: the model that this run began from overflows on this text",
-                f"train that model again, with a lower {field('lr')} or {field('clip_norm')}",
+                "no step succeeded: the model that this run started from overflows on this text",
+                f"train that model again with a lower {field('lr')} or {field('clip_norm')}",
             )
         return DivergedError(
-            f"training diverged: at step {self.progress.step} the loss is {loss:.4g}, after {REWINDS} returns"
-            " to the last good state with half the learning rate",
+            f"training diverged: at step {self.progress.step} the loss is {loss:.4g}, after going back"
+            f" {REWINDS} times to the last good state and halving the learning rate",
             f"start again with a lower {field('lr')} (it was {self.config.lr:g}) or {field('clip_norm')}",
         )
 
     def _evaluate(self) -> Iterator[events.Event]:
-        """Validation; the best model so far is saved.  Without a validation text, the last is."""
+        """Validate, and save the model if it is the best so far, or if there is no validation text."""
         progress, figures = self.progress, {}
         progress.pending = True
         if self.plan.corpus["val"]:
@@ -266,7 +266,7 @@ class Trainer:
             )
 
     def _metrics(self, network: Network, ids: Ids) -> Metrics | None:
-        """None if the run is to be stopped."""
+        """Score a text; return None if the run is being stopped."""
         how = self.team, lambda: self._stopped, self.ranks
         newline, kind = self.plan.vocabulary.newline, self.config.documents
         if kind and newline is not None:
@@ -279,16 +279,16 @@ class Trainer:
         self._saved = True
 
     def sample(self, best: bool = False) -> events.Sampled:
-        """A text that the model draws now, or the best one saved."""
+        """Sample from the current model, or from the best one saved."""
         model, step = Checkpoint(self.network, self.plan.vocabulary, {}), self.progress.step
         if best:
             model, step = load(self.files.names.best), self.progress.best["step"]
         return events.Sampled(step, sampled(model, self.config.seed))
 
     def _finish(self, reason: str) -> Iterator[events.Event]:
-        """The last save; then, unless someone waits, the last evaluation; the test, by the best model.
+        """Save; then, unless interrupted, validate once more and test the best model.
 
-        An evaluation that is not on schedule comes after the save, so that a resumed run knows nothing of it.
+        A validation that is not on schedule comes after the save, so that it does not affect a resumed run.
         """
         evaluated = self.progress.evaluated
         if self.files.finite():

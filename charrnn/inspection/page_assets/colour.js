@@ -1,5 +1,5 @@
-// The colours of the text: 65 steps from the panel's own colour to the scale's end, as rules .k0 ... .k64.
-// Lightness rises or falls all along a scale, so that it can be read without telling hues apart, and in grey.
+// The colors of the text: 65 steps from the panel's color to the end of the scale, as rules .k0 ... .k64.
+// Lightness only rises or only falls along a scale, so that it is readable in gray and for color-blind people.
 const STEPS = 65;
 const SCALES = {
   light: {
@@ -25,7 +25,7 @@ function mixed(stops, share) {
   return from.map((channel, c) => Math.round(channel + (to[c] - channel) * (place - left)));
 }
 
-// Contrast as WCAG 2 defines it
+// Contrast as defined in WCAG 2
 function luminance(colour) {
   const [r, g, b] = colour.map((c) => (c <= 10 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -36,7 +36,7 @@ function contrast(a, b) {
   return (bright + 0.05) / (dim + 0.05);
 }
 
-// Black or white reaches at least 4.58 on any colour; the theme's softer ink is preferred where it reaches 4.5
+// Black or white has a contrast of at least 4.58 on any color; prefer the theme's softer ink if it reaches 4.5
 function inkOn(ground, ink) {
   const inks = [channels(ink), [0, 0, 0], [255, 255, 255]];
   return inks.find((colour) => contrast(colour, ground) >= 4.5);
@@ -44,7 +44,7 @@ function inkOn(ground, ink) {
 
 let painted = "";
 function paint(theme, diverges) {
-  if (painted === (painted = `${theme} ${diverges}`)) return; // changing rules costs as much as changing every span
+  if (painted === (painted = `${theme} ${diverges}`)) return; // changing the rules costs as much as changing every span
   const { ink, one, two } = SCALES[theme];
   for (let k = 0; k < STEPS; k++) {
     const ground = mixed(diverges ? two : one, k / (STEPS - 1)), rule = sheet.cssRules[first + k].style;

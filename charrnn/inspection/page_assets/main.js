@@ -1,4 +1,4 @@
-// The controls round the text, and the start.
+// The controls around the text, and the start.
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const theme = () => document.documentElement.style.colorScheme || (prefersDark.matches ? "dark" : "light");
 
@@ -21,7 +21,7 @@ function choose(chosen) {
   recolour();
 }
 
-// Fill a <select>, keeping what is chosen
+// Fill a <select>, and keep the choice
 function options(select, names, chosen) {
   select.replaceChildren(...names.map((name) => new Option(name, name, false, name === chosen)));
 }
@@ -46,7 +46,7 @@ at("modes").addEventListener("change", (event) => {
 });
 at("layer").addEventListener("change", (event) => chooseUnit(Number(event.target.value), signal.name, unit));
 at("signal").addEventListener("change", (event) => chooseUnit(signal.layer, event.target.value, unit));
-at("unit").addEventListener("input", (event) => { // arrows step over units that are not there
+at("unit").addEventListener("input", (event) => { // the arrows skip units that the page lacks
   const asked = Number(event.target.value);
   const next = asked > unit ? signal.units.find((u) => u >= asked) : signal.units.findLast((u) => u <= asked);
   if (event.target.value !== "" && next !== undefined) chooseUnit(signal.layer, signal.name, next);
@@ -59,12 +59,12 @@ function ranked(entry) {
   [input.type, input.name, input.entry] = ["radio", "ranked", entry];
   input.addEventListener("change", () => {
     chooseUnit(entry.layer, entry.signal, entry.unit);
-    at("legend").scrollIntoView({ block: "nearest" }); // in a narrow window the text is above
+    at("legend").scrollIntoView({ block: "nearest" }); // in a narrow window, the text is above the ranking
   });
   const bar = element("div", entry.sign < 0 ? "bar low" : "bar high", fill), tick = element("b");
   fill.style.width = `${100 * entry.score}%`;
   tick.style.left = `${100 * entry.untrained}%`;
-  bar.title = `an untrained network's best: ${entry.untrained.toFixed(2)}`;
+  bar.title = `best unit of an untrained network: ${entry.untrained.toFixed(2)}`;
   bar.append(tick);
   return element("label", "", input, element("span", "", entry.tracks),
     element("span", "quiet", `${entry.layer} · ${entry.signal} ${entry.unit}`),

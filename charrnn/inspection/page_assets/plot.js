@@ -1,6 +1,6 @@
-// The gradient over lag: lines on a logarithmic axis, each with a dash of its own and its name at its end.
+// The gradient over lag: curves on a logarithmic axis, each with its own dash pattern and its name at the end.
 const DASHES = ["", "7 4", "2 3", "9 3 2 3", "4 2", "1 4"];
-const DECADES = 10; // what is smaller than the greatest norm by more is as good as none
+const DECADES = 10; // smaller norms are negligible beside the greatest
 
 function svg(name, attributes, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -11,7 +11,7 @@ function svg(name, attributes, text) {
 
 const power = (exponent) => "10" + [...String(exponent)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
 
-// Decades shown: from the least norm's (at most DECADES below the greatest) to the greatest's
+// Decades to show: from that of the least norm (at most DECADES below the greatest) to that of the greatest
 function decades(lags) {
   const logs = lags.flatMap((lag) => lag.norms.filter((norm) => norm > 0).map(Math.log10));
   const top = logs.length ? Math.ceil(Math.max(...logs)) : 0;
@@ -21,7 +21,7 @@ function decades(lags) {
 function path(norms, x, y, low) {
   let drawn = "";
   norms.forEach((norm, lag) => {
-    if (norm === null || (lag && !(norms[lag - 1] >= 10 ** low))) return; // the line has left the plot
+    if (norm === null || (lag && !(norms[lag - 1] >= 10 ** low))) return; // the curve has left the plot
     drawn += `${drawn ? "L" : "M"}${x(lag).toFixed(1)} ${y(Math.max(norm, 10 ** low)).toFixed(1)}`;
   });
   return drawn;
@@ -47,7 +47,7 @@ function drawPlot(box, lags, unit) {
   const ends = order.map((lag) => ({ lag, at: y(Math.max(lag.norms.at(-1) ?? 10 ** high, 10 ** low)) }));
   ends.sort((a, b) => a.at - b.at);
   ends.forEach((end, e) => { if (e) end.at = Math.max(end.at, ends[e - 1].at + 17); });
-  let floor = bottom - 2; // pushed down first, then up again from the bottom
+  let floor = bottom - 2; // names were pushed down; now push them up from the bottom
   for (const end of ends.toReversed()) floor = (end.at = Math.min(end.at, floor)) - 17;
   for (const { lag, at } of ends) {
     const mine = lag.trained ? " mine" : "";

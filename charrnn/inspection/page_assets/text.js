@@ -1,18 +1,18 @@
-// The text, what colours it, and the mark in it.
+// The text, its colors, and the marked character.
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const size = data.chars.length;
-const legible = data.legible ?? data.chars; // of bytes: a character at the first of its bytes
+const legible = data.legible ?? data.chars; // for bytes: each character at its first byte
 const NAMES = { "\n": "newline", " ": "space", "\t": "tab", "\u00a0": "no-break space" };
 const GLYPHS = { "\n": "↵", " ": "␣", "\t": "⇥", "\u00a0": "⍽" };
 const ordinal = (n) => n + (["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th");
 
-// Control and format characters would bend the page's own text: they are shown by their numbers
+// Control and format characters would distort the page's own text, so show their numbers
 const visible = (char) => GLYPHS[char] ?? char.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) =>
   "U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0"));
 const named = (char) => (NAMES[char] ? `${GLYPHS[char]} ${NAMES[char]}` : visible(char));
 const signed = (value, digits = 2, text = value.toFixed(digits)) => text.replaceAll("-", "−");
-// With as many digits as a byte tells of a range
+// With as many digits as a byte can resolve in a range
 function fitting(value, range) {
   if (range > 1e6 || range < 1e-6) return signed(value, 0, value.toExponential(1));
   return signed(value, Math.max(0, Math.floor(Math.log10(255 / range))));
@@ -26,8 +26,8 @@ function element(tag, className, ...content) {
   return made;
 }
 
-// One span a character; its expando says which. A line is a block of its own, so that the browser styles and
-// draws only the lines in sight: a new colouring of 20,000 characters then costs what a screenful does.
+// One span per character, numbered by a property. Each line is a block, so that the browser styles and draws
+// only visible lines: recoloring 20,000 characters then costs as much as recoloring one screenful.
 let line = element("div");
 at("text").append(line);
 const spans = legible.map((char, i) => {
@@ -41,30 +41,30 @@ const spans = legible.map((char, i) => {
   return span;
 });
 
-let steps = new Int8Array(size).fill(-1); // what each span shows now; -1 is no colour
+let steps = new Int8Array(size).fill(-1); // the current step of each span; -1 is no color
 function colour(wanted) {
   for (let i = 0; i < size; i++)
     if (wanted[i] !== steps[i]) spans[i].className = wanted[i] < 0 ? "" : `k${wanted[i]}`;
   steps = wanted;
 }
 
-// Bytes come as base64 of zlib, and are unpacked when first asked for
+// Bytes arrive as base64 of zlib, and are unpacked on first use
 const unpacked = new Map();
 function unpack(packed) {
   if (!unpacked.has(packed)) {
     const text = atob(packed.data), bytes = new Uint8Array(text.length);
-    for (let b = 0; b < text.length; b++) bytes[b] = text.charCodeAt(b); // many times faster than from() with a function
+    for (let b = 0; b < text.length; b++) bytes[b] = text.charCodeAt(b); // many times faster than Uint8Array.from with a function
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
     unpacked.set(packed, new Response(stream).arrayBuffer().then((buffer) => new Uint8Array(buffer)));
   }
   return unpacked.get(packed);
 }
 
-// ---- What the text is coloured by ----
+// ---- Coloring the text ----
 
 let mode = "surprise", signal = data.signals[0], unit = signal?.units[0];
-let marked = -1, pinned = -1; // the character the panel shows, and the one it comes back to
-let values = null, weights = null; // bytes of the chosen unit, and of attention
+let marked = -1, pinned = -1; // the character in the panel, and the one to return to
+let values = null, weights = null; // bytes of the chosen unit and of attention
 
 function legend(meaning, two, low, high, more = "") {
   paint(theme(), two);
@@ -75,13 +75,13 @@ function legend(meaning, two, low, high, more = "") {
 }
 
 const highest = data.bits.reduce((most, bits) => Math.max(most, bits ?? 0), 0);
-const top = Math.min(Math.max(Math.ceil(highest), 1), 8); // bits at the scale's end
+const top = Math.min(Math.max(Math.ceil(highest), 1), 8); // bits at the end of the scale
 function bySurprise() {
-  legend(`Surprise: bits that each ${data.symbol} cost`, false, 0, top, highest > top ? "+ bits" : " bits");
+  legend(`Surprise: the cost of each ${data.symbol} in bits`, false, 0, top, highest > top ? "+ bits" : " bits");
   colour(Int8Array.from(data.bits, (bits) => (bits === null ? -1 : step(bits, 0, top))));
 }
 
-// The range of the chosen unit: below zero and above it the same, and then with two colours
+// The range of the chosen unit. A range with negative values is symmetric about 0 and has two colors
 function range() {
   const u = signal.units.indexOf(unit);
   return [signal.low[u], signal.high[u]];
@@ -91,7 +91,7 @@ const valueOf = (byte) => range()[0] + ((range()[1] - range()[0]) * byte) / 255;
 async function byUnit() {
   const [of, number] = [signal, unit];
   const all = await unpack(of);
-  if (mode !== "unit" || of !== signal || number !== unit) return; // something else was chosen meanwhile
+  if (mode !== "unit" || of !== signal || number !== unit) return; // the user has chosen something else
   const start = of.units.indexOf(number) * size, [low, high] = range();
   values = all.subarray(start, start + size);
   const table = Int8Array.from({ length: 256 }, (_, byte) => step(byte, 0, 255));
@@ -114,7 +114,7 @@ async function byAttention() {
     const i = marked - 1 - lag;
     if (i >= 0) wanted[i] = step(byte, 0, most);
   });
-  legend(`Attention: where the model looked, having read up to the ${data.symbol} before the mark, to guess the marked one`, false, 0, most / 255);
+  legend(`Attention: where the model looked when it guessed the marked ${data.symbol}`, false, 0, most / 255);
   colour(wanted);
 }
 
@@ -136,8 +136,8 @@ function detail() {
   at("where").textContent = `line ${data.places[marked][0]}, column ${data.places[marked][1]}`;
   const place = guesses.findIndex(([guessed]) => guessed === char);
   const chance = place < 0 ? 2 ** -bits : guesses[place][1];
-  at("cost").textContent = bits === null ? `The first ${data.symbol}: nothing precedes it, so nothing was expected.`
-    : `${bits.toFixed(2)} bits · ${percent(chance)} · ${place >= 0 ? `${ordinal(place + 1)} guess` : "not guessed"}`;
+  at("cost").textContent = bits === null ? `The first ${data.symbol}: nothing precedes it, so there is no guess.`
+    : `${bits.toFixed(2)} bits · ${percent(chance)} · ${place >= 0 ? `${ordinal(place + 1)} guess` : "not among the guesses"}`;
   const rows = guesses.map(([guessed, share], g) => guess(guessed, share, g === place));
   if (bits !== null && place < 0) rows.push(guess(char, chance, true));
   at("guesses").replaceChildren(...rows);
@@ -208,7 +208,7 @@ at("text").addEventListener("keydown", (event) => {
 let pointer = "";
 at("text").addEventListener("pointermove", (event) => {
   const here = `${event.clientX} ${event.clientY}`;
-  if (here === pointer || event.target.number === undefined) return; // text that scrolls below a pointer at rest
+  if (here === pointer || event.target.number === undefined) return; // the text scrolled under a resting pointer
   pointer = here;
   mark(event.target.number);
 });
