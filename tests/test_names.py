@@ -157,4 +157,4 @@ def test_a_folder_is_refused_and_nothing_written_beside_it(folder):
 
 def test_a_dry_run_names_what_will_be_written(folder):
     shown = run("train", "text.txt", *STEPS, "--out", "sweep/lr0.01", "--dry-run", cwd=folder)
-    assert b"sweep/lr0.01.npz, lr0.01.last.npz, sweep/lr0.01.jsonl" in shown.out
+    assert b"sweep/lr0.01.npz, sweep/lr0.01.last.npz, sweep/lr0.01.jsonl" in shown.out

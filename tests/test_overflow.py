@@ -139,7 +139,7 @@ def test_a_model_that_learns_too_fast_is_told_apart(folder):
         )
         for lr in (1e30, 0.001)
     }
-    with pytest.raises(OverflowingModelError, match=r"a lower lr \(it was 1e\+30\), or without dynamic"):
+    with pytest.raises(OverflowingModelError, match=r"a lower lr \(it was 1e\+30\), or omit dynamic"):
         scorer[1e30].whole(folder / "text.txt")
     assert np.isfinite(scorer[0.001].whole(folder / "text.txt")[0].loss)
 

@@ -131,8 +131,10 @@ def _renamed(arrays: Mapping[str, Array]) -> dict[str, Array]:
 def _made(
     arrays: dict[str, Array], characters: list[int], said: Mapping[str, Any], cell: str | None
 ) -> Checkpoint:
-    h = arrays["rnn.weight_hh_l0"].shape[1]
-    gates = arrays["rnn.weight_hh_l0"].shape[0] // h
+    rows, h = arrays["rnn.weight_hh_l0"].shape
+    if not h:
+        raise ValueError("its layers have 0 units")
+    gates = rows // h
     if not cell and gates == 1:
         raise UsageError("a network with one gate may be rnn or rnn_relu", f"set {field('cell')}")
     cell = cell or OF_GATES.get(gates)
