@@ -135,7 +135,7 @@ class Model:
         return sample(self.checkpoint, config)
 
     def next_probabilities(self, text: str) -> NDArray[np.float64]:
-        """Return the probability of each of `characters` to come after a text (V,).
+        """Return the probability that each of `characters` follows a text (V,).
 
         Errors: TextError for characters that the model lacks; OverflowingModelError.
         """

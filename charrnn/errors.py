@@ -57,10 +57,11 @@ def spelled(text: str, spell: Callable[[str, str], str]) -> str:
 
 
 def in_python(name: str, value: str) -> str:
-    """Spell a field as a keyword argument: `top_k`, `unknown="skip"`, `resume=True`."""
+    """Spell a field as a keyword argument: `top_k`, `batch_size=2`, `unknown="skip"`, `resume=True`."""
     if not value:
         return name
-    return f"{name}={value}" if value in ("True", "False") else f'{name}="{value}"'
+    plain = value in ("True", "False") or re.fullmatch(r"[\d.]+", value)
+    return f"{name}={value}" if plain else f'{name}="{value}"'
 
 
 class UsageError(CharrnnError):

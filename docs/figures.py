@@ -6,7 +6,7 @@ A page marks each place with `<!-- figures NAME -->` and `<!-- end -->`. RESULTS
 has are written in again, others are measured and added to it. The parts:
 
 speed     characters a second beside PyTorch; needs PyTorch, a processor with bfloat16, and 20 idle minutes
-training  losses of plain commands; FOLDER has shakespeare.txt and sherlock.txt; an hour
+training  losses of plain commands; FOLDER has shakespeare.txt; 25 idle minutes
 ruler     losses above known entropies; 15 minutes
 attention a task of copying; 2 minutes
 explain   units of two models; 5 minutes; prints what the prose quotes
@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import re
 import subprocess
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,30 +40,24 @@ PARTS = {
 }
 
 
-def measured_by() -> dict[str, str]:
+def measured_by(part: str) -> dict[str, Any]:
     """When, from which commit, and on what a part was measured."""
     git = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    libraries = [f"{name} {found}" for name in ("NumPy", "Numba", "torch") if (found := installed(name))]
+    libraries = ["NumPy", "Numba", *(["torch"] if part == "speed" else [])]
     return {
         "commit": commit,
         "date": date.today().isoformat(),
         "processor": cpu[1] if cpu else platform.processor(),
-        "libraries": ", ".join(libraries),
+        "cores": len(os.sched_getaffinity(0)),
+        "libraries": ", ".join(f"{name} {version(name.lower()).partition('+')[0]}" for name in libraries),
     }
 
 
-def installed(name: str) -> str:
-    try:
-        return version(name.lower()).partition("+")[0]
-    except PackageNotFoundError:
-        return ""
-
-
-def sentence(by: dict[str, str]) -> str:
+def sentence(by: dict[str, Any]) -> str:
     return (
-        f"Measured on {by['date']} at commit {by['commit']} on two cores of an {by['processor']}, "
+        f"Measured on {by['date']} at commit {by['commit']}, on {by['cores']} cores of an {by['processor']}, "
         f"with {by['libraries']}."
     )
 
@@ -94,7 +89,7 @@ def main() -> None:
     for part in arguments.parts or results:
         measure, places = PARTS[part]
         if part not in results:
-            results[part] = {"by": measured_by(), "data": measure(arguments.texts)}
+            results[part] = {"by": measured_by(part), "data": measure(arguments.texts)}
             arguments.results.write_text(json.dumps(results, indent=1))
         for (page, name), shown in places.items():
             fill(ROOT / page, name, shown(results[part]["data"]))

@@ -1,4 +1,4 @@
-"""python docs/pictures_page.py PAGE WHAT PICTURE [dark]: a page, coloured by the best unit for WHAT.
+"""python docs/pictures_page.py PAGE WHAT PICTURE [dark]: a page, colored by the best unit for WHAT.
 
 `pngquant --ext .png --force PICTURE` then makes it small.
 """

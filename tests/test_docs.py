@@ -20,7 +20,7 @@ from charrnn.checkpoint.metadata import KINDS, TABLES
 from charrnn.checkpoint.reading import load
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("c*/*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CELLS = sorted((ROOT / "charrnn" / "cells").glob("[!_]*.py"))
 BPTT = (ROOT / "docs" / "bptt.md").read_text(encoding="utf-8")
 
@@ -71,6 +71,14 @@ def test_links_point_at_files(page):
     targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not missing, f"{page.name} links to {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_headings_find_them(page):
+    for file, anchor in re.findall(r"\]\(([\w./-]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        text = (page.parent / file if file else page).read_text(encoding="utf-8")
+        headings = [heading.lower() for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
+        assert anchor in {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
 
 
 def printed(program: str) -> str:

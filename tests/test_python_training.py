@@ -18,7 +18,7 @@ from program import TEXT, UNIX, run
 import charrnn
 from charrnn.api import Choice
 from charrnn.config import ModelConfig, SampleConfig, TrainConfig
-from charrnn.errors import CharrnnError, TextError, UsageError
+from charrnn.errors import CharrnnError, TextError, UsageError, field, in_python, spelled
 from charrnn.run import Asked
 
 pytest_plugins = ["trained"]
@@ -211,4 +211,5 @@ def test_notes_name_options_as_python_does(tmp_path):
         file.write_text("to be or not to be " * 30)
     run = charrnn.Run(files, cell="rnn", hidden_size=4, max_steps=1)
     assert any('join="nothing"' in note for note in run.notes)
+    assert spelled(f"use {field('batch_size', '2')}", in_python) == "use batch_size=2"
     assert not any("\0" in note or "--" in note for note in run.notes)

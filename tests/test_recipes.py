@@ -17,7 +17,10 @@ from recipes import FENCE, PAGES, ROOT, blocks, commands, ended, prepare, printe
 
 from charrnn.cli.main import WRONG_USAGE, program
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "corpora" / "README.md"]
+DOCUMENTS = [
+    *(ROOT / folder / "README.md" for folder in (".", "corpora", "checkpoints")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 GROUP: Any = typer.main.get_command(program())
 
 
@@ -115,9 +118,21 @@ def test_a_recipe_does_what_its_page_says(name, tmp_path, request):
 
 
 def test_the_readme_shows_what_its_commands_print(tmp_path):
-    """Of those on models that come along; the Quick start trains, and is run from a fresh clone."""
+    """Those on models that come along: the Quick start's model is fables.npz (see checkpoints/README.md)."""
     prepare(tmp_path)
-    fenced = FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for page, sample in (
+        (readme, r"charrnn sample checkpoints/fables-lstm\.npz (.*)\n"),
+        (
+            (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"),
+            r"charrnn sample fables\.npz (.*--seed 1)\n```\n\n```text",
+        ),
+    ):
+        (tmp_path / "page.md").write_text(
+            f"```sh\ncharrnn sample checkpoints/fables.npz -q {re.findall(sample, page)[0]}\n```\n"
+        )
+        assert f"\n{ended(*run(tmp_path / 'page.md', tmp_path))}```" in page
+    fenced = FENCE.findall(readme)
     pairs = [
         (command, out)
         for (language, command), (after, out) in pairwise(fenced)

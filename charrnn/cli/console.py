@@ -19,7 +19,7 @@ from ..system.new_threads import can_start, start
 from .options import spelled as as_option
 from .output import visible
 
-WIDE = 10_000  # columns of a stream that is no terminal, so that no line wraps
+WIDE = 10_000  # columns of a stream that is not a terminal, so that no line wraps
 SLOW = 1.0  # seconds after which a wait is explained
 COMPILING = "compiling kernels, first run only"
 

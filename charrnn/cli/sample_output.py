@@ -19,7 +19,7 @@ from ..text.vocabulary import Vocabulary
 from .console import note
 from .output import json_line, write
 
-TOGETHER = 256  # most samples drawn side by side: primes are cut into groups of at most this many samples
+TOGETHER = 256  # most samples made in parallel: primes are cut into groups of at most this many samples
 EMPTY = Vocabulary.of("")
 
 

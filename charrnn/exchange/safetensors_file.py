@@ -13,7 +13,7 @@ from ..checkpoint.checkpoint import Checkpoint
 from ..errors import CharrnnError, CheckpointError
 from ..model.pytorch import export
 
-NEEDS = 'install it with pip install "charrnn[export]"'
+NEEDS = 'install it with pip install ".[export]"'
 
 
 def facts(checkpoint: Checkpoint) -> dict[str, str]:

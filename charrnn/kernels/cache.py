@@ -40,7 +40,7 @@ SETTINGS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # Numba's settings that 
 
 notes: list[str] = []  # problems to report to the user, each once
 writing = threading.Lock()  # held while a file is written
-claims: dict[Path, Callable[[], None]] = {}  # by lock file of each kernel in work here: releases it
+claims: dict[Path, Callable[[], None]] = {}  # lock files of kernels compiled here: their release
 _temporary: list[Path] = []
 _listeners: list[Callable[[], None]] = []
 
@@ -114,7 +114,7 @@ def lasts() -> bool:
 
 def abandon() -> None:
     """Clean up before the process exits at once: leave no lock, temporary folder or partial file."""
-    held = writing.acquire(timeout=1)  # else a signal in the middle of a write would wait for ever
+    held = writing.acquire(timeout=1)  # else a signal in the middle of a write would wait forever
     for lock in list(claims):
         with suppress(OSError):
             lock.unlink()

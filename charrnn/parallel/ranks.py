@@ -81,7 +81,7 @@ class SingleProcess:
         """Record that all ranks have agreed to end."""
 
     def abort(self, code: int) -> None:
-        """End all ranks at once, unless they have finished; others could wait for this rank for ever."""
+        """End all ranks at once, unless they have finished; others could wait for this rank forever."""
 
 
 class MpiProcesses(SingleProcess):

@@ -37,7 +37,7 @@ def sample(checkpoint: Checkpoint, config: SampleConfig) -> Iterator[str]:
 
 
 def following(checkpoint: Checkpoint, text: str) -> NDArray[np.float64]:
-    """Return the probability of each character of the vocabulary to follow a text (V,).
+    """Return the probability that each character of the vocabulary follows a text (V,).
 
     Errors: TextError for characters that the model never saw; OverflowingModelError.
     """

@@ -46,7 +46,7 @@ MARGIN = 1.5  # for a machine faster than estimated: the clock must end the run,
 MOST_DROPOUT = 0.7
 GROWN = 0.1  # added to dropout for each size above the usual
 SIZES = ((128, 1), (192, 2), (256, 2), (384, 2), (512, 2))  # hidden size, layers: choices for a time limit
-FEWEST, MOST = 0.25, 1.2  # of the usual epochs: below, a smaller model is better
+FEWEST, MOST = 0.25, 1.2  # of the usual epochs: below a smaller model is better, above a larger one
 
 
 def fit_of(characters: int) -> Fit:

@@ -70,7 +70,7 @@ class RunFiles:
             self.names.best.unlink(missing_ok=True)
 
     def without_best(self, progress: Progress) -> str:
-        """Handle a missing NAME.npz: write it again if the present state is the best model, or start anew.
+        """Handle a missing NAME.npz: write it again if the present state is the best model, or start over.
 
         Returns a sentence about it, or an empty string if the file exists.  Errors: CheckpointError.
         """
