@@ -6,7 +6,7 @@ A page marks each place with `<!-- figures NAME -->` and `<!-- end -->`. RESULTS
 has are written in again, others are measured and added to it. The parts:
 
 speed     characters a second beside PyTorch; needs PyTorch, a processor with bfloat16, and 20 idle minutes
-training  losses of plain commands; FOLDER has shakespeare.txt; 25 idle minutes
+training  losses of plain commands; FOLDER has shakespeare.txt; 15 idle minutes
 ruler     losses above known entropies; 15 minutes
 attention a task of copying; 2 minutes
 explain   units of two models; 5 minutes; prints what the prose quotes

@@ -52,11 +52,6 @@ TRAINING = [
     (f"{TWENTY} the fables", "charrnn train fables20.txt", (0, 1, 2)),
     ("the first 300,000 characters of Shakespeare", "charrnn train shakespeare300.txt", (0, 1, 2)),
     ("Shakespeare (1.1 MB)", "charrnn train shakespeare.txt", (0, 1)),
-    (
-        "Shakespeare, 2 x 384 units",
-        "charrnn train shakespeare.txt --max-time 570s --dtype bfloat16",
-        (0,),
-    ),
 ]
 
 

@@ -110,7 +110,7 @@ CHECKS = {
     "arithmetic": Recipe(arithmetic, 4, short=True, exact=True, needs=("checkpoints/sums.npz",)),
     "names": Recipe(names, 6, short=True, exact=True),
     "translation": Recipe(translation, 30),
-    "code": Recipe(code, 150),
+    "code": Recipe(code, 360),
     "fine-tuning": Recipe(fine_tuning, 35, needs=FABLES),
     "dynamic-evaluation": Recipe(dynamic_evaluation, 20, needs=FABLES),
     "pipelines": Recipe(pipelines, 15, short=True, exact=True, needs=FABLES),

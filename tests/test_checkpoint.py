@@ -171,3 +171,8 @@ def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
     (tmp_path / "plain").touch()
     save(tmp_path / "m.npz", model())
     assert (tmp_path / "m.npz").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_name_without_its_ending_is_understood(saved):
+    with pytest.raises(CheckpointError, match=r"there is no file .*model; did you mean .*model\.npz\?"):
+        load(saved.with_suffix(""))

@@ -10,12 +10,18 @@ from charrnn.training.events import End, Evaluated, Saved, Start, Step
 
 
 def ended(
-    losses: list[float], dropout=0.3, reason="epochs", patience=0, over="steps", trained=(3.0, 2.0, 1.0, 0.5)
+    losses: list[float],
+    dropout=0.3,
+    reason="epochs",
+    patience=0,
+    over="steps",
+    trained=(3.0, 2.0, 1.0, 0.5),
+    train=3_000_000,
 ):
     """A run of ten steps an epoch, validated after each.  trained: the training loss of each epoch."""
     figures = Figures()
     config = {"max_time": 0.0, "dropout": dropout, "patience": patience, "schedule_over": over}
-    figures.add(Start(config, {"val": 9}, 1, 1, 0, "", 4, 10 * len(losses), 10))
+    figures.add(Start(config, {"train": train, "val": 9}, 1, 1, 0, "", 4, 10 * len(losses), 10))
     for epoch, loss in enumerate(losses, 1):
         figures.add(Step(10 * epoch, epoch, 1, trained[epoch - 1], 1.0, 1.0, 0.1, 1.0, 10.0, 1.0))
         figures.add(Evaluated(10 * epoch, epoch, "val", loss, 1.0, 1.0, 1.0))
@@ -58,6 +64,11 @@ def test_validation_that_stayed_flat_far_above_the_training_loss_is_over_fitting
 def test_a_flat_validation_alone_is_not_over_fitting(losses, trained):
     _, told = ended(losses, trained=trained)
     assert "overfitting" not in told
+
+
+def test_less_dropout_than_is_fitted_to_the_text_is_no_remedy():
+    _, told = ended([1.5, 1.7], dropout=0.05, train=100_000)
+    assert "--dropout 0.35" in told["overfitting"]
 
 
 def test_with_much_dropout_a_smaller_model_is_the_remedy():

@@ -40,7 +40,9 @@ def load(path: Path) -> Checkpoint:
         with path.open("rb") as file:
             return _load(file)
     except FileNotFoundError:
-        raise CheckpointError(f"there is no file {path}", "check the path") from None
+        meant = path.with_name(f"{path.name}.npz")
+        remedy = f"did you mean {meant}?" if meant.is_file() else "check the path"
+        raise CheckpointError(f"there is no file {path}", remedy) from None
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be read: {error.strerror or error}", "check its permissions"

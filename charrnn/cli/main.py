@@ -25,17 +25,20 @@ COMMANDS = {  # command: its module, which has a function of the module's name
     "train": "train",
     "sample": "sample",
     "eval": "evaluate",
-    "info": "info",
     "explain": "explain",
+    "info": "info",
     "runs": "runs",
     "plot": "plot",
+    "export": "export",
+    "import": "importing",
     "gradcheck": "gradcheck",
     "selftest": "selftest",
     "bench": "bench",
     "warmup": "warmup",
-    "export": "export",
-    "import": "importing",
 }
+PANELS = {"export": "Other programs", "import": "Other programs"} | dict.fromkeys(
+    ("gradcheck", "selftest", "bench", "warmup"), "This installation"
+)
 ON_RANKS = ("train", "eval")  # commands that run on several MPI processes; the others ignore MPI
 WRONG_USAGE = typer.BadParameter.__mro__[1]  # click's UsageError, which some versions of Typer bundle
 
@@ -59,7 +62,7 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback()(options)
     for name in names:
         module = import_module(f".{COMMANDS[name]}", __package__)
-        app.command(name)(getattr(module, COMMANDS[name]))
+        app.command(name, rich_help_panel=PANELS.get(name))(getattr(module, COMMANDS[name]))
     return app
 
 

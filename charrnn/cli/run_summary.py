@@ -14,7 +14,7 @@ from ..plotting.curves import epoch
 from ..scoring.metrics import bits
 from ..system.terminal import legible
 from ..training.events import End, Sampled
-from ..training.fitting import MOST_DROPOUT
+from ..training.fitting import MOST_DROPOUT, fit_of
 from ..training.logs import OVERFITTED
 from ..training.samples import TEMP
 from .run_figures import Figures, duration, says
@@ -110,9 +110,9 @@ def overfitting(figures: Figures, end: End) -> Text | None:
         happened += f"fell to {trained:.3f}"
     else:
         return None
-    dropout = start.config["dropout"]
+    dropout, usual = start.config["dropout"], fit_of(start.corpus["train"]).dropout
     try_ = (
-        f"--dropout {min(dropout + 0.1, MOST_DROPOUT):.2g}"
+        f"--dropout {min(max(dropout + 0.1, usual), MOST_DROPOUT):.2g}"
         if dropout < MOST_DROPOUT
         else "a smaller --hidden-size"
     )

@@ -30,14 +30,14 @@ def sample(
     length: Annotated[int, option("Text", "Number of characters to sample; 0: endless.")] = DEFAULT.length,
     prime: Annotated[
         list[str] | None,
-        option("Text", "Text to continue; may be given several times, for a sample of each."),
+        option("Text", "Beginning for the model to continue; repeat it for a sample of each."),
     ] = None,
     prime_file: Annotated[Path | None, option("Text", "File to continue; - is stdin.")] = None,
     primes: Annotated[
         Path | None,
         option(
             "Text",
-            "File with a prime on each line, each answered by a line; - is stdin, answered as lines arrive.",
+            "File of primes, one per line, for one answer each; - is stdin, answered as lines arrive.",
         ),
     ] = None,
     trim_prime: Annotated[

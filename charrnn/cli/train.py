@@ -140,10 +140,11 @@ def train(
         option("Optimization", "Share of inputs from the text; the rest are the model's predictions."),
     ] = TRAIN.teacher_forcing,
     seq_len: Annotated[
-        int, option("Optimization", "Characters in each chunk of truncated BPTT.")
+        int,
+        option("Optimization", "Characters that gradients reach back over, the chunks of truncated BPTT."),
     ] = TRAIN.seq_len,
     batch_size: Annotated[
-        int | None, fitted_option("Optimization", "Number of text streams to train on in parallel.")
+        int | None, fitted_option("Optimization", "Parts of the text to train on in parallel.")
     ] = None,
     epochs: Annotated[float | None, fitted_option("Budget", "Passes over the training text.")] = None,
     max_steps: Annotated[
@@ -172,7 +173,7 @@ def train(
     ] = None,
     resume: Annotated[
         bool,
-        option("Run", "Continue from NAME.last.npz, with the same bits as without a break.", "--resume"),
+        option("Run", "Continue from NAME.last.npz, with the same result as without a break.", "--resume"),
     ] = False,
     init_from: Annotated[
         Path | None, option("Run", "Fine-tune this checkpoint; --resume refuses a different one.")
@@ -191,7 +192,7 @@ def train(
         Path | None, option("Run", "Log to write; default: NAME.jsonl beside the checkpoint; - is stdout.")
     ] = None,
     force: Annotated[bool, option("Run", "Overwrite an existing run.", "--force")] = False,
-    seed: Annotated[int, option("Run", "Random seed; the same seed gives the same bits.")] = TRAIN.seed,
+    seed: Annotated[int, option("Run", "Random seed; the same seed gives the same model.")] = TRAIN.seed,
     threads: Annotated[
         int, option("Run", "Number of threads; 0: one per core available to this process (or its MPI share).")
     ] = TRAIN.threads,
@@ -204,7 +205,7 @@ def train(
     ] = False,
     quiet: Annotated[bool, option("Run", "Print neither progress nor notes.", "--quiet", "-q")] = False,
 ) -> None:
-    """Train a model on text by truncated backpropagation through time.
+    """Train a model on text files, by truncated backpropagation through time.
 
     Example: charrnn train corpus.txt --cell gru --hidden-size 512
     """

@@ -119,7 +119,7 @@ def described(model: ModelConfig, config: TrainConfig, given: Collection[str], c
     """Return a sentence on the options that were not given, or an empty string if all were."""
     parts = in_words(model, config)
     chosen = ", ".join(text for name, text in parts.items() if text and name not in given)
-    time = f" and {config.max_time:g} s" if config.schedule_over == "time" else ""
+    time = f" and at most {config.max_time:g} s" if config.schedule_over == "time" else ""
     return f"{chosen}: fitted to {characters:,} characters{time}" if chosen else ""
 
 

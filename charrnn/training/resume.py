@@ -140,7 +140,7 @@ def _begin_again(saved: Checkpoint, config: TrainConfig) -> str:
         "schedule_s": progress.get("seconds", 0.0),
         "lr_scale": 1.0,
     }
-    return f"the run had ended: the learning rate restarts at {config.lr:g} and falls until the new end"
+    return f"the run had ended: the learning rate restarts at {config.lr:.3g} and falls until the new end"
 
 
 def _has_ended(saved: Checkpoint) -> bool:
