@@ -51,7 +51,7 @@ TRAINING = [
     (f"{TWENTY} Shakespeare", "charrnn train shakespeare20.txt", (0, 1, 2)),
     (f"{TWENTY} the fables", "charrnn train fables20.txt", (0, 1, 2)),
     ("the first 300,000 characters of Shakespeare", "charrnn train shakespeare300.txt", (0, 1, 2)),
-    ("Shakespeare (1.1 MB)", "charrnn train shakespeare.txt", (0,)),
+    ("Shakespeare (1.1 MB)", "charrnn train shakespeare.txt", (0, 1, 2)),
 ]
 
 
