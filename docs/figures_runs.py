@@ -74,10 +74,7 @@ def measure_training(texts: Path | None) -> list[Data]:
 
 
 def training_table(results: list[Data]) -> str:
-    lines = [
-        "| `charrnn train TEXT`, with | validation loss | mean | time |",
-        "| --- | --- | --- | --- |",
-    ]
+    lines = ["| `charrnn train TEXT`, with | validation loss | mean | time |", "| --- | --- | --- | --- |"]
     for row in results:
         losses = [run["loss"] for run in row["runs"]]
         seconds = sorted(run["seconds"] for run in row["runs"])[(len(losses) - 1) // 2]
